@@ -1,0 +1,58 @@
+"""Wall-clock windows to absolute intervals, in integers.
+
+On the login path: imports nothing. ``datetime`` and ``zoneinfo`` take 13 ms to import, so the
+offsets of a zone are looked up when the policy is compiled (``conf.zones``) and passed in here.
+
+All instants are seconds since 1970-01-01T00:00:00Z; all intervals are [start, end).
+"""
+
+DAY = 86400
+
+Window = tuple[int, int, int]
+"""(days, start, end): bit 0 of ``days`` is Monday; ``start`` and ``end`` are seconds after the
+midnight that begins the day; an overnight window has ``end`` > DAY and belongs to the day on
+which it starts."""
+
+Interval = tuple[int, int]
+
+Offsets = tuple[tuple[int, int], ...]
+"""(since, offset): from the instant ``since`` on, the wall clock is UTC + ``offset`` seconds.
+Sorted; the first entry also holds for all time before it."""
+
+
+def merged(intervals: list[Interval]) -> list[Interval]:
+    """Sort intervals and join those that overlap or touch; empty ones are dropped."""
+    result: list[Interval] = []
+    for start, end in sorted(intervals):
+        if start >= end:
+            continue
+        if result and start <= result[-1][1]:
+            if end > result[-1][1]:
+                result[-1] = (result[-1][0], end)
+        else:
+            result.append((start, end))
+    return result
+
+
+def open_intervals(windows: tuple[Window, ...], offsets: Offsets,
+                   start: int, end: int) -> list[Interval]:
+    """The instants in [start, end) at which the wall clock lies in one of the windows, merged.
+
+    The wall clock is a clock that is set forward or back at each offset change. Between two
+    changes it runs evenly, so there a window's instants are its wall-clock times minus the offset;
+    times that a change leaves out never come, times that it repeats come twice.
+    """
+    result: list[Interval] = []
+    for index, (since, offset) in enumerate(offsets):
+        low = start if index == 0 else max(start, since)
+        high = min(end, offsets[index + 1][0]) if index + 1 < len(offsets) else end
+        if low >= high:
+            continue
+        # Local day numbers; a window that started the day before may still be open.
+        for day in range((low + offset) // DAY - 1, (high + offset - 1) // DAY + 1):
+            weekday_bit = 1 << (day + 3) % 7  # day 0, 1970-01-01, was a Thursday
+            midnight = day * DAY - offset
+            for days, opens, closes in windows:
+                if days & weekday_bit:
+                    result.append((max(low, midnight + opens), min(high, midnight + closes)))
+    return merged(result)

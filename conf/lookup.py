@@ -1,0 +1,153 @@
+"""The compiled policy, as a login reads it: a header, then grants sorted by subject.
+
+On the login path: imports ``os``, ``mmap`` and nothing slow. A login maps the file and finds its
+few lines by bisection, so its cost does not grow with the policy.
+
+The file is text. The header's lines are ``key value``; it ends with ``check CRC``. The body holds
+one grant a line (``conf.grantline``), sorted by its bytes.
+"""
+
+import mmap
+import os
+from zlib import crc32
+
+from conf.files import FileRefused, open_trusted
+from conf.grantline import DamagedLine, GrantLine, parse_grant, parse_offsets
+from conf.intervals import Offsets
+
+FORMAT = "pam-spice-compiled 1"
+MAX_HEADER = 4 * 1024 * 1024
+
+Endpoint = tuple[str, int, int]
+"""(address, first port, last port): one guarded range."""
+
+
+class Unusable(Exception):
+    """There is no compiled policy, or it is damaged or of another version."""
+
+
+class Settings:
+    """The policy's ``workstation`` section, as far as a login needs it."""
+
+    __slots__ = ("one_user", "require_seat", "services")
+
+    def __init__(self, one_user: bool, require_seat: bool, services: tuple[str, ...]) -> None:
+        self.one_user = one_user
+        self.require_seat = require_seat
+        self.services = services
+
+
+class CompiledPolicy:
+    """An open compiled policy: one snapshot, whatever replaces the file meanwhile."""
+
+    def __init__(self, path: str, owner: int = 0) -> None:
+        """Map the file; raises Unusable. ``owner``: see ``conf.files.open_trusted``."""
+        try:
+            descriptor = open_trusted(path, owner)
+        except FileRefused as error:
+            raise Unusable(str(error)) from None
+        try:
+            self._map = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+        except (ValueError, OSError) as error:  # ValueError: empty
+            raise Unusable(f"{path}: {error}") from None
+        finally:
+            os.close(descriptor)
+        try:
+            self._read_header()
+        except (ValueError, KeyError, IndexError) as error:
+            raise Unusable(f"{path}: damaged header: {error!r}") from None
+
+    def _read_header(self) -> None:
+        end = self._map.find(b"\ncheck ", 0, MAX_HEADER) + 1
+        body = self._map.find(b"\n", end) + 1
+        header = self._map[:end]
+        if not end or self._map[end:body] != b"check %08x\n" % crc32(header):
+            raise ValueError("checksum")
+        lines = header.decode().splitlines()
+        if lines[0] != FORMAT:
+            raise ValueError("format")
+        values: dict[str, str] = {}
+        self.sources: list[tuple[str, str]] = []
+        self.offsets: dict[str, Offsets] = {}
+        self.endpoints: list[Endpoint] = []
+        for line in lines[1:]:
+            key, _, value = line.partition(" ")
+            if key == "source":
+                stamp, _, path = value.partition(" ")
+                self.sources.append((path, stamp))
+            elif key == "zone":
+                zone, _, offsets = value.partition(" ")
+                self.offsets[zone] = parse_offsets(offsets)
+            elif key == "guarded":
+                address, low, high = value.split(" ")
+                self.endpoints.append((address, int(low), int(high)))
+            else:
+                values[key] = value
+        self.revision = values["revision"]
+        self.outcome = values["outcome"]
+        self.sudo_password = values["sudo_password"] == "1"  # noqa: S105
+        self.expires = int(values["expires"])
+        self.settings = Settings(values["one_user"] == "1", values["require_seat"] == "1",
+                                 tuple(filter(None, values["services"].split(","))))
+        self._body = body
+        if len(self._map) - body != int(values["size"]):
+            raise ValueError("truncated")
+
+    def is_current(self, now: int) -> bool:
+        """Whether the sources are those that were compiled, and the zones' offsets reach on."""
+        return now < self.expires and all(stamp(path) == then for path, then in self.sources)
+
+    def grants_of(self, subjects: list[str]) -> tuple[list[GrantLine], list[str]]:
+        """The grants of ``user:NAME`` and ``group:NAME``, and the lines that are damaged."""
+        grants = []
+        damaged = []
+        for subject in subjects:
+            key = subject.encode() + b"\t"
+            at = self._first_line_from(key)
+            while self._map[at:at + len(key)] == key:
+                end = self._map.find(b"\n", at)
+                line = self._map[at:end].decode("utf-8", "replace")
+                try:
+                    grants.append(parse_grant(line))
+                except DamagedLine:
+                    damaged.append(line)
+                at = end + 1
+        return grants, damaged
+
+    def has_group_grants(self) -> bool:
+        """Whether any grant names a group: if not, a login need not ask NSS for groups."""
+        at = self._first_line_from(b"group:")
+        return self._map[at:at + 6] == b"group:"
+
+    def all_grants(self) -> list[GrantLine]:
+        """Every grant that is not damaged; takes time with the policy's size."""
+        grants = []
+        for line in self._map[self._body:].decode("utf-8", "replace").splitlines():
+            try:
+                grants.append(parse_grant(line))
+            except DamagedLine:
+                continue
+        return grants
+
+    def _first_line_from(self, key: bytes) -> int:
+        """The offset of the first line that is not before ``key``."""
+        low, high = self._body, len(self._map)
+        while low < high:
+            middle = (low + high) // 2
+            start = max(self._map.rfind(b"\n", low, middle) + 1, low)
+            end = self._map.find(b"\n", start) + 1
+            if self._map[start:end] < key:
+                low = end
+            else:
+                high = start
+        return low
+
+
+def stamp(path: str) -> str:
+    """What changes when the file does; ``-`` where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return "-"
+    return (f"{found.st_dev}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}:"
+            f"{found.st_ctime_ns}")

@@ -1,0 +1,36 @@
+"""What is wrong in a policy: where, what, and what to do about it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in a file; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One error: a line of fact, a line of remedy, and the source line it is about."""
+
+    mark: Mark
+    fact: str
+    remedy: str
+    source_line: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.mark}: {self.fact}\n"
+        if self.source_line:
+            # Tabs are kept under tabs, so that the caret stands below its character. Control
+            # characters are not let through to the reader's terminal.
+            shown = "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}"
+                            for c in self.source_line)
+            lead = "".join("\t" if c == "\t" else " " for c in shown[:self.mark.column - 1])
+            text += f"    {shown}\n    {lead}^\n"
+        return f"{text}  {self.remedy}"

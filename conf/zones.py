@@ -1,0 +1,69 @@
+"""The offsets of a time zone over a span of time, from the system's zone database."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from zoneinfo import TZPATH, ZoneInfo
+
+from conf.intervals import Offsets
+
+_STEP = 3600  # no zone ever changed its offset twice within an hour
+
+
+class UnknownZone(ValueError):
+    """The zone database has no zone of that name."""
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def load_zone(name: str) -> ZoneInfo:
+    """The zone of that name; raises UnknownZone."""
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError
+        raise UnknownZone(name) from None
+
+
+def local_zone_name() -> str:
+    """The name of the workstation's own zone, as timedatectl sets it; UTC where none is set."""
+    try:
+        target = os.readlink("/etc/localtime")
+    except OSError:
+        return "UTC"
+    _, found, name = target.partition("zoneinfo/")
+    return name if found else "UTC"
+
+
+def zone_file(name: str) -> str | None:
+    """The path of the zone's file, or None where the zone doesn't come from the system."""
+    for directory in TZPATH:
+        path = os.path.join(directory, name)
+        if os.path.isfile(path):
+            return path
+    return None
+
+
+def offsets_between(zone: ZoneInfo, start: int, end: int) -> Offsets:
+    """The zone's offsets that hold within [start, end), exact to the second."""
+
+    def offset_at(instant: int) -> int:
+        moment = (_EPOCH + timedelta(seconds=instant)).astimezone(zone)
+        offset = moment.utcoffset()
+        assert offset is not None  # a ZoneInfo always knows
+        return offset // timedelta(seconds=1)
+
+    changes = [(start, offset_at(start))]
+    instant = start
+    while instant < end:
+        following = min(instant + _STEP, end)
+        if offset_at(following) != changes[-1][1]:
+            low, high = instant, following
+            while high - low > 1:
+                middle = (low + high) // 2
+                if offset_at(middle) == changes[-1][1]:
+                    low = middle
+                else:
+                    high = middle
+            changes.append((high, offset_at(high)))
+        instant = following
+    return tuple(change for change in changes if change[0] < end or change[0] == start)

@@ -1,0 +1,37 @@
+"""``pam-spice``: the admin's command. Each verb has a module in ``pam_spice.verbs``."""
+
+import argparse
+import sys
+
+from conf.lookup import Unusable
+from pam_spice.run import CommandFailed
+from pam_spice.verbs import (
+    USAGE,
+    UsageError,
+    check,
+    explain,
+    reconcile,
+    setup,
+    status,
+    uninstall,
+    windows,
+)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; the exit status is 0 for yes, 1 for no, 2 for unusable input."""
+    parser = argparse.ArgumentParser(
+        prog="pam-spice", description="SPICE consoles for chosen users at chosen times")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for verb in (check, explain, windows, status, reconcile, setup, uninstall):
+        verb.add_parser(verbs)
+    arguments = parser.parse_args(argv)
+    try:
+        status_code: int = arguments.run(arguments)
+        sys.stdout.flush()
+        return status_code
+    except BrokenPipeError:
+        return USAGE
+    except (UsageError, CommandFailed, Unusable, OSError) as error:
+        print(f"pam-spice: {error}", file=sys.stderr)
+        return USAGE

@@ -1,0 +1,18 @@
+"""What the kernel is told, in terms that any firewall can express; ``nft`` is how it is said."""
+
+Rule = tuple[str, int, int, int, int]
+"""(address, port, gid, start, end): accept what goes there from a socket of that group, from
+``start`` until ``end`` in seconds since the epoch; 0 is no bound on that side."""
+
+Chain = tuple[Rule, ...]
+
+
+class Observed:
+    """What the kernel's table holds."""
+
+    __slots__ = ("chains", "guard", "jumps")
+
+    def __init__(self, guard: str, chains: dict[int, Chain | None], jumps: set[int]) -> None:
+        self.guard = guard  # a digest of all that is not a user's
+        self.chains = chains  # None: something in it is not ours
+        self.jumps = jumps  # the uids that are sent to their chain

@@ -1,0 +1,194 @@
+"""The table ``inet pam_spice``: rendering, applying, reading it back.
+
+On the login path up to ``observe``, which imports ``json`` where it is called.
+"""
+
+from conf.lookup import Endpoint
+from pam_spice import paths
+from pam_spice.firewall import Chain, Observed, Rule
+from pam_spice.run import CommandFailed, run
+
+TABLE = "inet pam_spice"
+DENY_PREFIX = "pam-spice deny "
+# After NAT of local packets (-100), whose new destination must be seen; before the other filters.
+_PRIORITY = -5
+_ELEMENTS_PER_LINE = 500
+
+
+def render_guard(endpoints: list[Endpoint]) -> str:
+    """The guard as one transaction that can be loaded at any time; users' chains stay."""
+    lines = [f"add table {TABLE}"]
+    for family, type_ in ((4, "ipv4_addr"), (6, "ipv6_addr")):
+        lines += [f"add set {TABLE} guarded{family} "
+                  f"{{ type {type_} . inet_service; flags interval; }}",
+                  f"flush set {TABLE} guarded{family}"]
+        elements = [f"{address} . {low}-{high}" if low != high else f"{address} . {low}"
+                    for address, low, high in endpoints if (":" in address) == (family == 6)]
+        for at in range(0, len(elements), _ELEMENTS_PER_LINE):
+            some = ", ".join(elements[at:at + _ELEMENTS_PER_LINE])
+            lines.append(f"add element {TABLE} guarded{family} {{ {some} }}")
+    lines += [
+        f"add map {TABLE} sessions {{ typeof meta skuid : verdict; }}",
+        f"add chain {TABLE} output "
+        f"{{ type filter hook output priority {_PRIORITY}; policy accept; }}",
+        f"add chain {TABLE} forward "
+        f"{{ type filter hook forward priority {_PRIORITY}; policy accept; }}",
+    ]
+    chains: dict[str, list[str]] = {
+        # No "established accept" anywhere: a window's end must reach live connections.
+        "output": ["ip daddr . tcp dport @guarded4 goto guard",
+                   "ip6 daddr . tcp dport @guarded6 goto guard"],
+        # A forwarded packet has no uid (containers, NAT of virtual machines): always refused.
+        "forward": ["ip daddr . tcp dport @guarded4 goto deny",
+                    "ip6 daddr . tcp dport @guarded6 goto deny"],
+        "guard": ["meta skuid vmap @sessions", "goto refuse"],
+        "refuse": [
+            # A reset opens nothing, and without it the server would keep its half of a
+            # connection that was cut, and with it the VM's seat.
+            "tcp flags & rst == rst accept",
+            # Any owner at all: the match fails only where no socket is left.
+            "meta skuid >= 0 goto deny",
+            "tcp flags & syn == syn goto deny",
+            # FIN, TIME_WAIT and last ACKs of cleanly closed connections have no socket any more.
+            # They pass if they carry no data: header lengths equal the packet's length.
+            *(f"ip hdrlength 5 tcp doff {words} ip length {20 + 4 * words} accept"
+              for words in range(5, 16)),
+            *(f"ip6 nexthdr tcp tcp doff {words} ip6 length {4 * words} accept"
+              for words in range(5, 16)),
+            "goto deny",
+        ],
+        "deny": [f'limit rate 10/second burst 20 packets log prefix "{DENY_PREFIX}" flags skuid',
+                 "counter reject with tcp reset"],
+    }
+    lines += [f"add chain {TABLE} {name}" for name in chains if name not in ("output", "forward")]
+    lines += [f"flush chain {TABLE} {name}" for name in chains]
+    lines += [f"add rule {TABLE} {name} {rule}" for name, rules in chains.items()
+              for rule in rules]
+    return "\n".join([*lines, ""])
+
+
+def chain_name(uid: int) -> str:
+    """The chain of a user, named by number: names are the user's to choose."""
+    return f"user-{uid:d}"
+
+
+def render_open(uid: int, rules: Chain) -> str:
+    """Put exactly these rules into the user's chain and send his packets there."""
+    name = chain_name(uid)
+    return "\n".join([f"add chain {TABLE} {name}", f"flush chain {TABLE} {name}",
+                      *(f"add rule {TABLE} {name} {_render_rule(rule)}" for rule in rules),
+                      f"add element {TABLE} sessions {{ {uid:d} : jump {name} }}", ""])
+
+
+def render_close(uid: int) -> str:
+    """Take the user's chain away, whether or not it is there: what is deleted is added first."""
+    name = chain_name(uid)
+    element = f"element {TABLE} sessions {{ {uid:d} : jump {name} }}"
+    return "\n".join([f"add chain {TABLE} {name}", f"add {element}", f"delete {element}",
+                      f"flush chain {TABLE} {name}", f"delete chain {TABLE} {name}", ""])
+
+
+def _render_rule(rule: Rule) -> str:
+    address, port, gid, start, end = rule
+    family = "ip6" if ":" in address else "ip"
+    words = [f"{family} daddr {address} tcp dport {port:d} meta skgid {gid:d}"]
+    # Numbers: nft would read a date in its own time zone.
+    if start:
+        words.append(f"meta time >= {start:d}")
+    if end:
+        words.append(f"meta time < {end:d}")
+    return " ".join([*words, "counter accept"])
+
+
+def apply(text: str, timeout: float = 10.0) -> None:
+    """Commit a text as one transaction: all of it or nothing. Raises CommandFailed."""
+    run([paths.NFT, "-f", "-"], text.encode(), timeout=timeout)
+
+
+def observe() -> Observed | None:
+    """What the kernel holds; None where there is no table. Raises CommandFailed.
+
+    Must be called after the table is known to exist, or is not: nft tells both by exit status 1.
+    """
+    try:
+        listing = run([paths.NFT, "-j", "-nn", "list", "table", *TABLE.split()]).output
+    except CommandFailed as error:
+        if "No such file or directory" in error.error_output:
+            return None
+        raise
+    return parse_listing(listing)
+
+
+def parse_listing(listing: bytes) -> Observed:
+    """Read what ``nft -j list table`` prints (libnftables-json(5)); raises ValueError."""
+    import hashlib
+    import json
+
+    chains: dict[int, Chain | None] = {}
+    jumps: set[int] = set()
+    static: list[object] = []
+    for entry in json.loads(listing)["nftables"]:
+        (kind, value), = entry.items()
+        if kind == "metainfo":
+            continue
+        value.pop("handle", None)
+        name = value.get("chain") if kind == "rule" else value.get("name")
+        uid = _uid_of(name) if kind in ("rule", "chain") else None
+        if uid is not None:
+            chains.setdefault(uid, ())
+            rules = chains[uid]
+            if kind == "rule" and rules is not None:
+                rule = _parse_rule(value["expr"])
+                chains[uid] = None if rule is None else (*rules, rule)
+            continue
+        if kind == "map" and name == "sessions":
+            for key, verdict in value.pop("elem", []):
+                if verdict == {"jump": {"target": f"user-{key}"}}:
+                    jumps.add(key)
+                else:
+                    static.append(("foreign jump", key, verdict))
+        for expression in value.get("expr", []):
+            if "counter" in expression:
+                expression["counter"] = None
+        static.append(entry)
+    digest = hashlib.sha256(json.dumps(static, sort_keys=True).encode()).hexdigest()
+    return Observed(digest, chains, jumps)
+
+
+def _uid_of(chain: object) -> int | None:
+    if isinstance(chain, str) and chain.startswith("user-") and chain[5:].isdecimal():
+        return int(chain[5:])
+    return None
+
+
+def _parse_rule(expressions: list[dict[str, object]]) -> Rule | None:
+    """The rule, if it is one that render_open makes."""
+    import calendar
+    import time
+
+    def match(left: object, operator: str = "==") -> object:
+        for expression in expressions:
+            found = expression.get("match")
+            if isinstance(found, dict) and found["left"] == left and found["op"] == operator:
+                return found["right"]
+        return None
+
+    def payload(protocol: str, field: str) -> dict[str, object]:
+        return {"payload": {"protocol": protocol, "field": field}}
+
+    def seconds(operator: str) -> int:
+        text = match({"meta": {"key": "time"}}, operator)
+        if text is None:
+            return 0
+        return calendar.timegm(time.strptime(str(text), "%Y-%m-%d %H:%M:%S"))
+
+    address = match(payload("ip", "daddr")) or match(payload("ip6", "daddr"))
+    port = match(payload("tcp", "dport"))
+    gid = match({"meta": {"key": "skgid"}})
+    start, end = seconds(">="), seconds("<")
+    matches = 3 + bool(start) + bool(end)
+    tail = [next(iter(expression)) for expression in expressions[matches:]]
+    if (not isinstance(address, str) or not isinstance(port, int) or not isinstance(gid, int)
+            or tail != ["counter", "accept"]):
+        return None
+    return (address, port, gid, start, end)

@@ -1,0 +1,61 @@
+"""After an edit of the policy: compile it, and make guard and sudoers follow."""
+
+import os
+
+from conf.compiling import VALID, Source, compile_policy
+from conf.files import write_atomically
+from conf.lookup import CompiledPolicy, Unusable
+from pam_spice import journal, paths, sudoers
+from pam_spice.firewall import nft
+from pam_spice.locking import Lock
+from pam_spice.run import CommandFailed
+from session.records import read_records
+
+
+def follow_policy(now: int) -> CompiledPolicy:
+    """Compile the policy as it stands on the disk and put guard and sudoers right.
+
+    Raises OSError or Unusable where the compiled policy can't be written; then nothing has
+    changed.
+    """
+    with Lock(paths.COMPILE_LOCK):
+        try:
+            compiled = CompiledPolicy(paths.COMPILED)
+            if compiled.is_current(now):  # another process was first
+                return compiled
+        except Unusable:
+            pass
+        source = Source(paths.POLICY)
+        compiled = compile_policy(source, paths.COMPILED, now)
+        for problem in source.parsed.problems:
+            journal.log(journal.ERROR, f"{problem.mark}: {problem.fact}; {problem.remedy}",
+                        event="policy-problem", place=problem.mark, revision=source.revision)
+        journal.log(journal.NOTICE, f"policy {source.revision} compiled: {source.outcome}",
+                    event="policy", revision=source.revision, outcome=source.outcome)
+        if source.outcome == VALID or compiled.endpoints:
+            _follow_guard(compiled)
+        _follow_sudoers(compiled)
+        return compiled
+
+
+def _follow_guard(compiled: CompiledPolicy) -> None:
+    text = nft.render_guard(compiled.endpoints)
+    write_atomically(paths.GUARD, text.encode())
+    # The next reconcile compares the kernel's table with what it saw after it loaded it itself.
+    try:
+        os.unlink(paths.GUARD_SEEN)
+    except FileNotFoundError:
+        pass
+    try:
+        nft.apply(text)
+    except CommandFailed as error:
+        journal.log(journal.ERROR, f"the guard does not follow the policy: {error}",
+                    event="guard-failed", revision=compiled.revision)
+
+
+def _follow_sudoers(compiled: CompiledPolicy) -> None:
+    try:
+        sudoers.bring(compiled, read_records().values())
+    except (CommandFailed, OSError) as error:
+        journal.log(journal.ERROR, f"sudoers do not follow the policy: {error}",
+                    event="sudoers-failed", revision=compiled.revision)

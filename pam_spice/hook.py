@@ -1,0 +1,41 @@
+"""What pam_exec runs at login and logout: ``hook open`` and ``hook close``.
+
+Nothing of the environment is used, not even PAM's own variables: with pam_env's user_readenv a
+user's file can forge them all. Which session this is about follows from who called: the process
+that holds the PAM session is logind's leader of the session.
+"""
+
+# ``signal`` costs 8 ms, for its enums; this is the built-in module beneath it.
+import _signal  # type: ignore[import-not-found]
+import os
+
+_TIME_LIMIT = 8
+"""Seconds; a login must never wait longer, whatever hangs: NSS, nft, a lock."""
+
+
+def main(phase: str) -> int:
+    """Reconcile for the session whose PAM stack called; 0, or 1 if something failed."""
+    # A caller may have left SIGALRM ignored or blocked; its default action ends the process.
+    _signal.signal(_signal.SIGALRM, _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+    _signal.alarm(_TIME_LIMIT)
+    os.chdir("/")
+    os.umask(0o077)
+    os.environ.clear()
+
+    from pam_spice import journal
+    from pam_spice.reconcile import Reconciliation
+    from pam_spice.run import CommandFailed
+
+    try:
+        try:
+            Reconciliation(os.getppid(), phase).run()
+        except CommandFailed:
+            # The table may have been flushed; the whole workstation is put right then.
+            Reconciliation().run()
+    except (CommandFailed, OSError) as error:
+        journal.log(journal.ERROR, f"{phase}: {error}", event="hook-failed", phase=phase)
+        return 1
+    return 0
+
+

@@ -1,0 +1,297 @@
+"""Putting pam-spice onto a workstation and taking it off: steps that say what they do.
+
+Each step can be asked whether there is anything to do, so that setup can run at any time.
+"""
+
+import grp
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from conf.compiling import Source
+from conf.files import write_atomically
+from conf.model import Workstation
+from conf.viewer import VIEWER, VIEWER_GROUP
+from pam_spice import paths
+from pam_spice.firewall import nft
+from pam_spice.pamstack import lets_users_set_its_environment
+from pam_spice.run import CommandFailed, run
+
+_SOURCE = Path(__file__).resolve().parent.parent
+_PACKAGES = ("conf", "session", "pam_spice", "launcher")
+_UNITS = ("pam-spice-guard.service", "pam-spice-reconcile.timer", "pam-spice-reconcile.path",
+          "pam-spice-watch.service")
+_UNIT_DIRECTORY = "/etc/systemd/system"
+_PAM_CONFIG = "/usr/share/pam-configs/pam-spice"
+_PAM_AUTH_UPDATE = "/usr/sbin/pam-auth-update"
+_DPKG_STATOVERRIDE = "/usr/bin/dpkg-statoverride"
+_SYSTEMCTL = "/usr/bin/systemctl"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do: what, whether it is done already, and how."""
+
+    describe: str
+    is_done: Callable[[], bool]
+    execute: Callable[[], object]
+
+
+def setup_steps() -> list[Step]:
+    """All of an installation, in order."""
+    system = _SOURCE / "conf/system"
+    steps = [
+        Step(f"create the group {VIEWER_GROUP}", _group_exists,
+             lambda: run(["/usr/sbin/groupadd", "--system", VIEWER_GROUP])),
+        Step(f"let only root and {VIEWER_GROUP} execute {VIEWER}", _viewer_is_closed,
+             _close_viewer),
+    ]
+    if str(_SOURCE) != paths.PREFIX:
+        steps += [Step(f"copy {package} to {paths.PREFIX}", _tree_is_copied(package),
+                       _copy_tree(package)) for package in _PACKAGES]
+    for name, target in (("hook", f"{paths.PREFIX}/hook"), ("watch", f"{paths.PREFIX}/watch"),
+                         ("pam-spice", "/usr/sbin/pam-spice"),
+                         ("spice-open", "/usr/bin/spice-open")):
+        steps.append(_file(target, (system / "bin" / name).read_bytes(), 0o755))
+    steps.append(_file("/usr/lib/tmpfiles.d/pam-spice.conf",
+                       (system / "pam-spice.tmpfiles").read_bytes(), 0o644))
+    steps.append(Step("create the directories in /run and /var/lib", _directories_are_there,
+                      lambda: run(["/usr/bin/systemd-tmpfiles", "--create", "pam-spice.conf"])))
+    steps.append(Step("create /etc/pam-spice", lambda: os.path.isdir("/etc/pam-spice"),
+                      lambda: os.makedirs("/etc/pam-spice", 0o755)))
+    for unit in (*_UNITS, "pam-spice-reconcile.service"):
+        steps.append(_file(f"{_UNIT_DIRECTORY}/{unit}", (system / unit).read_bytes(), 0o644))
+    steps += _pam_steps()
+    steps += [
+        Step("enable and start the units", _units_are_active, _start_units),
+        Step("put guard, chains and sudoers right", lambda: False,
+             lambda: run(["/usr/sbin/pam-spice", "reconcile"])),
+    ]
+    return steps
+
+
+def uninstall_steps() -> list[Step]:
+    """The way back; the policy stays, and so does the guard's table until the end."""
+    return [
+        Step("stop and disable the units", lambda: not _is_there(f"{_UNIT_DIRECTORY}/{_UNITS[0]}"),
+             lambda: run([_SYSTEMCTL, "disable", "--now", *_UNITS])),
+        Step("take the hook out of PAM", lambda: not _is_there(_PAM_CONFIG), _remove_pam),
+        _remove(paths.SUDOERS),
+        Step(f"give {VIEWER} back to everybody", _viewer_is_open, _open_viewer),
+        *(_remove(f"{_UNIT_DIRECTORY}/{unit}")
+          for unit in (*_UNITS, "pam-spice-reconcile.service")),
+        Step("let systemd forget the units", lambda: False,
+             lambda: run([_SYSTEMCTL, "daemon-reload"])),
+        *(_remove(path) for path in ("/usr/lib/tmpfiles.d/pam-spice.conf", "/usr/bin/spice-open",
+                                     "/usr/sbin/pam-spice")),
+        *(_remove_tree(path) for path in (paths.PREFIX, paths.STATE, paths.RUN)),
+        Step(f"remove the group {VIEWER_GROUP}", lambda: not _group_exists(),
+             lambda: run(["/usr/sbin/groupdel", VIEWER_GROUP])),
+        Step("take the guard out of the kernel", lambda: nft.observe() is None,
+             lambda: nft.apply(f"delete table {nft.TABLE}\n")),
+    ]
+
+
+def carry_out(steps: list[Step], dry_run: bool) -> int:
+    """Do what is not done yet and print it; returns how many steps that were.
+
+    Raises CommandFailed or OSError at the first step that fails.
+    """
+    count = 0
+    for step in steps:
+        if step.is_done():
+            continue
+        count += 1
+        print(f"{'would ' if dry_run else ''}{step.describe}")
+        if not dry_run:
+            step.execute()
+    return count
+
+
+# Files
+
+def _is_there(path: str) -> bool:
+    return os.path.lexists(path)
+
+
+def _file(path: str, content: bytes, mode: int) -> Step:
+    def is_done() -> bool:
+        try:
+            found = os.lstat(path)
+            return (stat.S_ISREG(found.st_mode) and stat.S_IMODE(found.st_mode) == mode
+                    and found.st_uid == 0 and Path(path).read_bytes() == content)
+        except OSError:
+            return False
+
+    def execute() -> None:
+        os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+        write_atomically(path, content, mode)
+
+    return Step(f"write {path}", is_done, execute)
+
+
+def _remove(path: str) -> Step:
+    return Step(f"remove {path}", lambda: not _is_there(path), lambda: os.unlink(path))
+
+
+def _remove_tree(path: str) -> Step:
+    return Step(f"remove {path}", lambda: not _is_there(path), lambda: shutil.rmtree(path))
+
+
+def _sources(root: Path, package: str) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes()
+            for path in sorted((root / package).rglob("*"))
+            if path.is_file() and "__pycache__" not in path.parts}
+
+
+def _tree_is_copied(package: str) -> Callable[[], bool]:
+    return lambda: (_sources(_SOURCE, package) == _sources(Path(paths.PREFIX), package))
+
+
+def _copy_tree(package: str) -> Callable[[], None]:
+    def copy() -> None:
+        target = Path(paths.PREFIX, package)
+        fresh = Path(paths.PREFIX, f".{package}.new")
+        for directory in (fresh, Path(paths.PREFIX, f".{package}.old")):
+            shutil.rmtree(directory, ignore_errors=True)
+        os.makedirs(paths.PREFIX, 0o755, exist_ok=True)
+        for name, content in _sources(_SOURCE, package).items():
+            path = fresh / Path(name).relative_to(package)
+            path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            path.write_bytes(content)
+            path.chmod(0o644)
+        # Modules are compiled now: a login must neither compile nor write them. The path inside
+        # is the final one, for tracebacks.
+        run(["/usr/bin/python3", "-I", "-m", "compileall", "-q", "-s", str(fresh),
+             "-p", str(target), str(fresh)])
+        if target.exists():
+            target.rename(Path(paths.PREFIX, f".{package}.old"))
+        fresh.rename(target)
+        shutil.rmtree(Path(paths.PREFIX, f".{package}.old"), ignore_errors=True)
+
+    return copy
+
+
+def _directories_are_there() -> bool:
+    return all(map(_is_there, (paths.STATE, paths.WAKE, f"{paths.RUN}/sessions")))
+
+
+# The viewer
+
+def _group_exists() -> bool:
+    try:
+        grp.getgrnam(VIEWER_GROUP)
+    except KeyError:
+        return False
+    return True
+
+
+def _viewer_is_closed() -> bool:
+    found = os.stat(VIEWER)
+    return (_group_exists() and found.st_uid == 0
+            and found.st_gid == grp.getgrnam(VIEWER_GROUP).gr_gid
+            and stat.S_IMODE(found.st_mode) == 0o750
+            and (not _is_there(_DPKG_STATOVERRIDE) or VIEWER_GROUP in _override()))
+
+
+def _viewer_is_open() -> bool:
+    return stat.S_IMODE(os.stat(VIEWER).st_mode) == 0o755 and not _override()
+
+
+def _override() -> str:
+    if not _is_there(_DPKG_STATOVERRIDE):
+        return ""
+    return run([_DPKG_STATOVERRIDE, "--list", VIEWER], ok=(0, 1)).output.decode()
+
+
+def _close_viewer() -> None:
+    if _is_there(_DPKG_STATOVERRIDE):
+        if _override():
+            run([_DPKG_STATOVERRIDE, "--remove", VIEWER])
+        # dpkg then keeps owner and mode over updates of the package.
+        run([_DPKG_STATOVERRIDE, "--update", "--add", "root", VIEWER_GROUP, "0750", VIEWER])
+    os.chown(VIEWER, 0, grp.getgrnam(VIEWER_GROUP).gr_gid)
+    os.chmod(VIEWER, 0o750)  # noqa: S103 - the group has no members
+
+
+def _open_viewer() -> None:
+    if _override():
+        run([_DPKG_STATOVERRIDE, "--remove", VIEWER])
+    os.chown(VIEWER, 0, 0)
+    os.chmod(VIEWER, 0o755)  # noqa: S103 - as the package ships it
+
+
+# PAM
+
+def pam_services() -> tuple[list[str], list[str]]:
+    """The policy's services, as (those that can carry the hook, those that must not)."""
+    policy = Source(paths.POLICY).parsed.policy
+    services = (policy.workstation if policy else Workstation()).services
+    refused = [service for service in services if lets_users_set_its_environment(service)]
+    return [service for service in services if service not in refused], refused
+
+
+def pam_config() -> bytes:
+    """The profile for pam-auth-update; its line is skipped for every service not named in it."""
+    template = (_SOURCE / "conf/system/pam-config").read_text(encoding="utf-8")
+    carried, _ = pam_services()
+    # pam_succeed_if's lists are joined by colons; an empty one would match nothing as well.
+    return template.replace("@SERVICES@", ":".join(carried) or "none").encode()
+
+
+def _pam_steps() -> list[Step]:
+    if not _is_there(_PAM_AUTH_UPDATE):
+        return [Step("NOT DONE, there is no pam-auth-update here: put these lines after "
+                     "pam_systemd's into the session stack of the services that count:\n"
+                     + pam_config().decode().partition("Session:\n")[2],
+                     lambda: False, lambda: None)]
+    _, refused = pam_services()
+    steps = [_file(_PAM_CONFIG, pam_config(), 0o644)]
+    steps += [Step(f"leave {service} out: its PAM stack reads ~/.pam_environment, which lets "
+                   f"users run code in the hook; drop user_readenv from /etc/pam.d/{service}",
+                   lambda: False, lambda: None) for service in refused]
+    written = steps[0]
+    steps.append(Step("put the hook into PAM's session stack, after pam_systemd",
+                      lambda: written.is_done() and _pam_line() in _common_session(),
+                      lambda: run([_PAM_AUTH_UPDATE, "--package"])))
+    return steps
+
+
+def _pam_line() -> str:
+    return pam_config().decode().partition("Session:\n\t")[2].split("\n")[0].split("quiet")[1]
+
+
+def _common_session() -> str:
+    try:
+        return Path("/etc/pam.d/common-session").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def _remove_pam() -> None:
+    run([_PAM_AUTH_UPDATE, "--package", "--remove", "pam-spice"])
+    os.unlink(_PAM_CONFIG)
+
+
+# Units
+
+def _units_are_active() -> bool:
+    for verb in ("is-enabled", "is-active"):
+        for unit in _UNITS:
+            # Without a policy the guard has nothing to load and its condition fails.
+            if verb == "is-active" and unit == _UNITS[0]:
+                continue
+            try:
+                run([_SYSTEMCTL, "--quiet", verb, unit])
+            except CommandFailed:
+                return False
+    return True
+
+
+def _start_units() -> None:
+    run([_SYSTEMCTL, "daemon-reload"])
+    run([_SYSTEMCTL, "enable", *_UNITS])
+    run([_SYSTEMCTL, "restart", *_UNITS])

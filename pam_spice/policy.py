@@ -1,0 +1,28 @@
+"""The compiled policy of this workstation, compiled by whoever first meets a changed source.
+
+On the login path; what an edit costs is imported only when there was one.
+"""
+
+from conf.lookup import CompiledPolicy, Unusable
+from pam_spice import paths
+
+
+def current_policy(now: int) -> CompiledPolicy:
+    """The policy as it stands on the disk at this instant, in its compiled form.
+
+    If the source was edited, this compiles it and makes guard and sudoers follow.
+
+    Raises Unusable or OSError where there is no compiled policy to be had.
+    """
+    try:
+        compiled = CompiledPolicy(paths.COMPILED)
+        if compiled.is_current(now):
+            return compiled
+    except Unusable:
+        pass
+    from pam_spice.libraries import allow_third_party_modules
+
+    allow_third_party_modules()
+    from pam_spice.follow import follow_policy
+
+    return follow_policy(now)

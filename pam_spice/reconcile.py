@@ -1,0 +1,327 @@
+"""The one function: login, logout, boot, timer and watcher all make what is what should be.
+
+On the login path: see ``pam_spice``. A login or logout passes the process that holds the PAM
+session as a hint; then the kernel's table is not read back, only the users concerned are written.
+"""
+
+import grp
+import os
+import pwd
+import time
+
+from conf.grantline import GrantLine
+from conf.lookup import CompiledPolicy, Unusable
+from conf.viewer import VIEWER_GROUP
+from pam_spice import journal, paths, sockets
+from pam_spice.desired import allows, desired_chains, desired_records
+from pam_spice.firewall import Chain, Observed, nft
+from pam_spice.locking import Lock
+from pam_spice.policy import current_policy
+from pam_spice.run import CommandFailed
+from session.eligibility import is_alive, is_ordinary, why_not_eligible
+from session.logind import LogindSession, LogindSilent, read_sessions
+from session.processes import start_ticks
+from session.records import CLOSED, Record, read_records, remove_record, write_record
+
+Admissions = dict[tuple[str, int], Record]
+"""New sessions' records, by (session, leader)."""
+
+
+class Plan:
+    """The difference between what should be and what is."""
+
+    __slots__ = ("close", "guard", "remove", "set", "write")
+
+    def __init__(self) -> None:
+        self.guard: str | None = None  # the guard's text, where it must be loaded
+        self.set: dict[int, Chain] = {}
+        self.close: list[int] = []
+        self.write: list[Record] = []
+        self.remove: list[str] = []
+
+    def transaction(self) -> str:
+        """What the kernel is told; empty if nothing."""
+        return (self.guard or "") + "".join(
+            [nft.render_close(uid) for uid in self.close]
+            + [nft.render_open(uid, chain) for uid, chain in sorted(self.set.items())])
+
+    def describe(self) -> list[str]:
+        """The plan for a person, a line each."""
+        lines = ["load the guard"] if self.guard else []
+        lines += [f"record session {record.session} of {record.user} ({record.uid}) as "
+                  f"{record.state}" for record in self.write]
+        lines += [f"close chain {nft.chain_name(uid)}" for uid in self.close]
+        for uid, chain in sorted(self.set.items()):
+            lines.append(f"set chain {nft.chain_name(uid)}")
+            lines += [f"    {address} port {port} from {_time(start)} until {_time(end)}"
+                      for address, port, _, start, end in chain]
+        return lines + [f"forget session {session}" for session in self.remove]
+
+
+def _time(seconds: int) -> str:
+    if not seconds:
+        return "-"
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+class Reconciliation:
+    """One run. ``leader`` and ``phase`` ("open" or "close") are the hint of a login or logout."""
+
+    def __init__(self, leader: int | None = None, phase: str | None = None) -> None:
+        self.now = int(time.time())
+        self.leader = leader
+        self.phase = phase
+        self.policy: CompiledPolicy | None = None
+        self.records: dict[str, Record] = {}
+        self.chains: dict[int, Chain] = {}
+        self.plan = Plan()
+
+    def run(self, dry_run: bool = False) -> Plan:
+        """Make it so; with ``dry_run`` only find out what would be done.
+
+        Raises OSError or CommandFailed: then nothing more is open than before.
+        """
+        os.makedirs(paths.RUN, 0o711, exist_ok=True)
+        os.makedirs(f"{paths.RUN}/sessions", 0o711, exist_ok=True)
+        try:
+            self.policy = current_policy(self.now)
+        except (Unusable, OSError) as error:
+            journal.log(journal.ERROR, f"no compiled policy, nothing new opens: {error}",
+                        event="no-policy")
+        admissions = self._admissions()
+        with Lock(paths.LOCK):
+            self._make_plan(admissions)
+            if not dry_run:
+                self._apply()
+        return self.plan
+
+    # Gathering
+
+    def _admissions(self) -> Admissions:
+        """Records for the sessions that are new; asks NSS, so done before the lock is taken."""
+        if self.policy is None:
+            return {}
+        try:
+            sessions = read_sessions()
+        except LogindSilent:
+            return {}
+        records = read_records()
+        admitted: Admissions = {}
+        for session in sessions:
+            known = records.get(session.id)
+            if known is not None and known.is_of(session.uid, session.leader):
+                continue
+            if self.leader is not None and session.leader != self.leader:
+                continue
+            why_not = why_not_eligible(session, self.policy.settings)
+            if why_not is None and is_alive(session):
+                record = self._admit(session)
+                if record is not None:
+                    admitted[session.id, session.leader] = record
+            elif self.phase == "open":
+                journal.log(journal.INFO, f"nothing opened for {session.user}: {why_not}",
+                            event="refused", user=session.user, uid=session.uid,
+                            session=session.id, service=session.service, reason=why_not)
+        return admitted
+
+    def _admit(self, session: LogindSession) -> Record | None:
+        assert self.policy is not None
+        try:
+            account = pwd.getpwuid(session.uid)
+            same = pwd.getpwnam(session.user).pw_uid == session.uid
+        except KeyError:
+            same = False
+        ticks = start_ticks(session.leader)
+        if not same or ticks is None:
+            journal.log(journal.WARNING, f"nothing opened: name and uid of {session.user!r} "
+                        f"do not belong together", event="refused", user=session.user,
+                        uid=session.uid, session=session.id, reason="identity")
+            return None
+        subjects = [f"user:{account.pw_name}"]
+        if self.policy.has_group_grants():
+            for gid in os.getgrouplist(account.pw_name, account.pw_gid):
+                try:
+                    subjects.append(f"group:{grp.getgrgid(gid).gr_name}")
+                except KeyError:
+                    continue  # a group without a name can't be in the policy
+        grants, damaged = self.policy.grants_of(subjects)
+        if damaged:
+            journal.log(journal.ERROR, f"{len(damaged)} damaged grants of {account.pw_name} in "
+                        f"the compiled policy are left out; delete {paths.COMPILED}",
+                        event="damaged", user=account.pw_name, uid=session.uid)
+        return Record(session.id, session.uid, account.pw_name, session.leader, ticks,
+                      session.since, self.policy.revision, "new",
+                      self._offsets_for(grants), grants)
+
+    def _offsets_for(self, grants: list[GrantLine]) -> dict[str, tuple[tuple[int, int], ...]]:
+        assert self.policy is not None
+        zones = {zone for grant in grants for zone, _ in grant.windows or ()}
+        return {zone: self.policy.offsets[zone] for zone in zones}
+
+    # Planning
+
+    def _make_plan(self, admissions: Admissions) -> None:
+        known = read_records()
+        self.records = self._desired_records(known, admissions)
+        self.plan.write = [record for session, record in self.records.items()
+                           if known.get(session) is not record]
+        self.plan.remove = [session for session in known if session not in self.records]
+        touched = {record.uid for record in self.plan.write}
+        touched |= {known[session].uid for session in self.plan.remove}
+        self.chains = desired_chains(self.records, self._viewer_gid(), self.now)
+        if self.leader is None:
+            self._compare(nft.observe())
+        else:
+            self.plan.set = {uid: chain for uid, chain in self.chains.items() if uid in touched}
+            self.plan.close = sorted(touched - set(self.chains))
+
+    def _desired_records(self, known: dict[str, Record],
+                         admissions: Admissions) -> dict[str, Record]:
+        try:
+            sessions = read_sessions()
+        except LogindSilent as error:
+            # One bad answer doesn't end a session whose leader lives; and opens nothing.
+            journal.log(journal.WARNING, f"logind is silent, only kept what is open: {error}",
+                        event="logind-silent")
+            return {session: record for session, record in known.items()
+                    if start_ticks(record.leader) == record.leader_start}
+        counting = [session for session in sessions
+                    if self._counts(session, known.get(session.id), admissions)]
+        result = desired_records(
+            counting, known, self.policy is None or self.policy.settings.one_user,
+            lambda session: admissions.get((session.id, session.leader)))
+        # Until logind has noticed a logout, the record says that it happened.
+        for session in sessions:
+            record = known.get(session.id)
+            if (record is not None and record.is_of(session.uid, session.leader)
+                    and session.id not in result and session.state != "closing"
+                    and is_alive(session)):
+                result[session.id] = record.in_state(CLOSED)
+        return result
+
+    def _counts(self, session: LogindSession, record: Record | None,
+                admissions: Admissions) -> bool:
+        if record is None or not record.is_of(session.uid, session.leader):
+            return (session.id, session.leader) in admissions and is_alive(session)
+        if self.phase == "close" and session.leader == self.leader:
+            return False
+        # The policy of its login holds on, so only what changes by itself is asked again.
+        return (session.state in ("opening", "online", "active") and is_ordinary(session.uid)
+                and start_ticks(record.leader) == record.leader_start
+                and _still_the_same_person(record))
+
+    def _viewer_gid(self) -> int:
+        try:
+            return grp.getgrnam(VIEWER_GROUP).gr_gid
+        except KeyError:
+            raise OSError(f"there is no group {VIEWER_GROUP}; run pam-spice setup") from None
+
+    def _compare(self, observed: Observed | None) -> None:
+        try:
+            with open(paths.GUARD, encoding="ascii") as file:
+                guard = file.read()
+        except FileNotFoundError:
+            return  # there never was a policy: nothing is enforced yet
+        if observed is None or observed.guard != _guard_seen():
+            self.plan.guard = guard
+        chains = observed.chains if observed else {}
+        jumps = observed.jumps if observed else set()
+        self.plan.set = {uid: chain for uid, chain in self.chains.items()
+                         if chains.get(uid) != chain or uid not in jumps}
+        self.plan.close = sorted((set(chains) | jumps) - set(self.chains))
+
+    # Applying
+
+    def _apply(self) -> None:
+        for record in self.plan.write:
+            write_record(record)
+        if transaction := self.plan.transaction():
+            nft.apply(transaction)
+        if self.plan.guard:
+            self._remember_guard()
+        for session in self.plan.remove:
+            remove_record(session)
+        self._log()
+        if self.leader is None or self.phase == "close":
+            self._cut()
+        if self.leader is None:
+            self._follow_sudoers()
+        if self.plan.write or self.plan.remove:
+            wake_watcher()
+
+    def _remember_guard(self) -> None:
+        observed = nft.observe()
+        if observed is not None:
+            with open(paths.GUARD_SEEN, "w", encoding="ascii") as file:
+                file.write(observed.guard)
+        journal.log(journal.WARNING, "the guard was loaded: it was missing or changed",
+                    event="guard-loaded")
+
+    def _cut(self) -> None:
+        """Destroy connections that may not be: after their rules are gone, and with resets let
+        out, so that neither side keeps a half and nothing can come between."""
+        endpoints = self.policy.endpoints if self.policy else []
+        now = time.time()
+        doomed = [connection for connection in sockets.guarded_connections(endpoints)
+                  if not allows(self.chains.get(connection.uid, ()), connection.address,
+                                connection.port, now)]
+        if doomed:
+            count = sockets.destroy(doomed)
+            for uid in sorted({connection.uid for connection in doomed}):
+                journal.log(journal.NOTICE, f"cut connections of uid {uid}", event="cut", uid=uid,
+                            endpoints=" ".join(sorted({f"{c.address},{c.port}" for c in doomed
+                                                       if c.uid == uid})), count=count)
+
+    def _follow_sudoers(self) -> None:
+        if self.policy is None:
+            return
+        from pam_spice import sudoers
+
+        try:
+            sudoers.bring(self.policy, self.records.values())
+        except CommandFailed as error:
+            journal.log(journal.ERROR, f"sudoers do not follow the policy: {error}",
+                        event="sudoers-failed")
+
+    def _log(self) -> None:
+        for record in self.plan.write:
+            consoles = " ".join(sorted({grant.console for grant in record.grants}))
+            journal.log(journal.NOTICE, f"session {record.session} of {record.user}: "
+                        f"{record.state}", event=f"session-{record.state}", user=record.user,
+                        uid=record.uid, session=record.session, consoles=consoles,
+                        revision=record.revision)
+        for session in self.plan.remove:
+            journal.log(journal.INFO, f"session {session} is over", event="session-over",
+                        session=session)
+
+
+def _still_the_same_person(record: Record) -> bool:
+    """False if the name now has another uid or the uid another name. An account that NSS doesn't
+    find at all may be a directory server that is down, which ends no session."""
+    try:
+        return (pwd.getpwnam(record.user).pw_uid == record.uid
+                and pwd.getpwuid(record.uid).pw_name == record.user)
+    except KeyError:
+        return True
+
+
+def _guard_seen() -> str:
+    try:
+        with open(paths.GUARD_SEEN, encoding="ascii") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+
+
+def wake_watcher() -> None:
+    """Tell the watcher that there is something new; without a watcher, nothing happens."""
+    try:
+        descriptor = os.open(paths.WAKE, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:  # no FIFO, or nobody who reads it
+        return
+    try:
+        os.write(descriptor, b".")
+    except OSError:  # full: then it is about to wake anyway
+        pass
+    finally:
+        os.close(descriptor)

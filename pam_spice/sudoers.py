@@ -1,0 +1,117 @@
+"""/etc/sudoers.d/pam-spice: one exact command per console, for exactly its subjects.
+
+The form is sudoers(5). In a command's arguments ``? * [ ]`` are wildcards and ``, : = \\`` and
+space are syntax, so everything but letters, digits and ``/ _ . -`` gets a backslash. In names all
+but letters, digits, ``_ .`` and ``-`` is written as ``\\xHH``, and so is a capital in front: a bare
+ALL would mean everybody, and a word in capitals one of the site's aliases.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable
+
+from conf.files import write_atomically
+from conf.grantline import GrantLine, format_grant
+from conf.lookup import CompiledPolicy
+from conf.viewer import VIEWER_GROUP, viewer_command
+from pam_spice import paths
+from pam_spice.run import run
+from session.records import OPEN, Record
+
+_HEAD = "# pam-spice "
+_NAMES_PER_LINE = 50
+
+# What a window needs on X11 and Wayland. Set with "=", not "+=": a site's own env_keep must not
+# reach the viewer, where GTK_MODULES and its like load code.
+_ENV_KEEP = "DISPLAY XAUTHORITY WAYLAND_DISPLAY XDG_RUNTIME_DIR"
+# Kept only without "/" and "%", which would make them names of files: sudoers(5), env_check.
+_ENV_CHECK = "LANG LANGUAGE LC_ALL LC_CTYPE LC_MESSAGES LC_TIME"
+
+
+def render(grants: Iterable[GrantLine], password: bool) -> str:
+    """The lines that let each grant's subject start the viewer for its console."""
+    consoles: dict[tuple[str, ...], tuple[str, set[str]]] = {}
+    for grant in grants:
+        command = tuple(viewer_command(grant.host, grant.port, grant.ca_file))
+        consoles.setdefault(command, (grant.console, set()))[1].add(grant.subject)
+    lines = []
+    for command, (console, subjects) in sorted(consoles.items()):
+        alias = f"PAM_SPICE_{hashlib.sha256(' '.join(command).encode()).hexdigest()[:16].upper()}"
+        lines += [
+            f"# {console}",
+            f"Cmnd_Alias {alias} = {command[0]} {' '.join(map(_escape_argument, command[1:]))}",
+            # noexec: no children with the viewer's gid. The others undo what a site may have set.
+            f'Defaults!{alias} env_reset, !setenv, env_keep = "{_ENV_KEEP}", '
+            f'env_check = "{_ENV_CHECK}", !targetpw, !rootpw, !runaspw, noexec',
+        ]
+        names = sorted(map(_escape_subject, subjects))
+        for at in range(0, len(names), _NAMES_PER_LINE):
+            lines.append(f"{', '.join(names[at:at + _NAMES_PER_LINE])} ALL = (:{VIEWER_GROUP}) "
+                         f"{'' if password else 'NOPASSWD: '}{alias}")
+    return "\n".join([*lines, ""])
+
+
+def _escape_argument(argument: str) -> str:
+    return "".join(c if c.isascii() and (c.isalnum() or c in "/_.-") else f"\\{c}"
+                   for c in argument)
+
+
+def _escape_subject(subject: str) -> str:
+    kind, _, name = subject.partition(":")
+    escaped = "".join(
+        c if c.isascii() and (c.isalnum() or c in "_.-") and not (at == 0 and c.isupper())
+        else "".join(f"\\x{byte:02x}" for byte in c.encode())
+        for at, c in enumerate(name))
+    return f"%{escaped}" if kind == "group" else escaped
+
+
+def bring(compiled: CompiledPolicy, records: Iterable[Record]) -> bool:
+    """Put the drop-in in place if it is not what it should be; tell whether it was changed.
+
+    Open sessions keep what they were opened with, so what the policy has dropped stays for them
+    until they end.
+
+    Raises OSError, and CommandFailed where visudo finds fault; then the old file stays.
+    """
+    kept = [grant for record in records
+            if record.state == OPEN and record.revision != compiled.revision
+            for grant in record.grants]
+    key = _digest("\n".join([compiled.revision, str(compiled.sudo_password),
+                             *sorted(map(format_grant, kept))]))
+    if _is_whole(_content(paths.SUDOERS), key):
+        return False
+    rules = render([*compiled.all_grants(), *kept], compiled.sudo_password)
+    text = (f"{_HEAD}{key} {_digest(rules)}\n"
+            f"# Made by pam-spice from {paths.POLICY}; edits here are overwritten.\n{rules}")
+    # sudo reads no file in sudoers.d whose name has a dot, so this one is never live.
+    candidate = f"{paths.SUDOERS}.check"
+    write_atomically(candidate, text.encode(), 0o440)
+    try:
+        run([paths.VISUDO, "-cf", candidate])
+        os.rename(candidate, paths.SUDOERS)
+    except BaseException:
+        os.unlink(candidate)
+        raise
+    return True
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _is_whole(content: str, key: str) -> bool:
+    """Whether the drop-in was made for ``key`` and nobody changed it since.
+
+    So that a large policy is rendered anew only after an edit.
+    """
+    head, _, rest = content.partition("\n")
+    _, _, rules = rest.partition("\n")
+    return head == f"{_HEAD}{key} {_digest(rules)}"
+
+
+def _content(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except (OSError, ValueError):
+        return ""

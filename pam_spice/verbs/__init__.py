@@ -1,0 +1,79 @@
+"""One module per verb of ``pam-spice``, and what several of them need."""
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from conf.compiling import Source
+from conf.model import ParsedPolicy, Policy
+from conf.parser import parse_policy
+from conf.zones import load_zone
+from pam_spice import paths
+
+YES, NO, USAGE = 0, 1, 2
+"""The exit statuses: yes or fine; no, denied or findings; wrong usage or unusable input."""
+
+
+class UsageError(Exception):
+    """The command line, or what it names, can't be used."""
+
+
+def need_root() -> None:
+    """Raises UsageError for anybody else."""
+    if os.geteuid() != 0:
+        raise UsageError("this needs root: sudo pam-spice ...")
+
+
+def read_policy(path: str | None) -> ParsedPolicy:
+    """The policy at ``path``, whoever owns it; or the workstation's own, checked as a login does.
+
+    Raises UsageError where the file can't be read.
+    """
+    if path is None:
+        return Source(paths.POLICY).parsed
+    try:
+        return parse_policy(Path(path).read_bytes(), path)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+
+
+def need_policy(path: str | None) -> Policy:
+    """The same, for questions: its bad entries are left out. Raises UsageError for an unusable
+    policy."""
+    parsed = read_policy(path)
+    if parsed.policy is None:
+        raise UsageError("\n".join(["the policy is unusable:", *map(str, parsed.problems)]))
+    return parsed.policy
+
+
+def parse_instant(text: str, policy: Policy) -> int:
+    """ISO 8601 to seconds since the epoch; without an offset it is in the policy's zone.
+
+    Raises UsageError.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is not a time like 2026-11-23T18:00 or "
+                         f"2026-11-23T17:00:00Z") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=load_zone(policy.timezone))
+    if not 1971 <= moment.year <= 2400:
+        raise UsageError(f"{text!r}: the year is out of range")
+    return int(moment.timestamp() // 1)
+
+
+def iso(instant: int | None) -> str | None:
+    """An instant as ISO 8601 in UTC, for programs."""
+    return None if instant is None else datetime.fromtimestamp(instant, UTC).isoformat()
+
+
+def local(instant: int, policy: Policy) -> str:
+    """An instant for a person, in the policy's zone."""
+    return datetime.fromtimestamp(instant, load_zone(policy.timezone)).strftime("%a %F %T %Z")
+
+
+def print_json(document: object) -> None:
+    """One JSON document on standard output."""
+    print(json.dumps(document, indent=2))

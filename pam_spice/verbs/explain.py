@@ -1,0 +1,89 @@
+"""``pam-spice explain USER CONSOLE``: may he, until when or when next, and why."""
+
+import argparse
+import grp
+import os
+import pwd
+import time
+
+from conf.deciding import Entry, explain
+from conf.model import Console, Policy
+from pam_spice.verbs import (
+    NO,
+    YES,
+    UsageError,
+    iso,
+    local,
+    need_policy,
+    parse_instant,
+    print_json,
+)
+
+
+def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the verb."""
+    parser = verbs.add_parser("explain", help="tell whether a user may reach a console, and why")
+    parser.add_argument("user", metavar="USER")
+    parser.add_argument("console", metavar="CONSOLE")
+    parser.add_argument("--at", metavar="ISO8601", help="default: now")
+    parser.add_argument("--groups", metavar="A,B", help="default: the user's groups here")
+    parser.add_argument("--policy", metavar="FILE")
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(run=run)
+
+
+def groups_of(user: str, given: str | None) -> frozenset[str]:
+    """The groups given on the command line, or those that this machine knows of the user."""
+    if given is not None:
+        return frozenset(filter(None, given.split(",")))
+    try:
+        account = pwd.getpwnam(user)
+    except KeyError:
+        return frozenset()
+    names = set()
+    for gid in os.getgrouplist(user, account.pw_gid):
+        try:
+            names.add(grp.getgrgid(gid).gr_name)
+        except KeyError:
+            continue
+    return frozenset(names)
+
+
+def find_console(policy: Policy, name: str) -> Console:
+    """The console of that name; raises UsageError."""
+    console = policy.consoles.get(name)
+    if console is None:
+        raise UsageError(f"there is no console {name!r}; there are: "
+                         f"{', '.join(policy.consoles) or 'none'}")
+    return console
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0: allowed; 1: not."""
+    policy = need_policy(arguments.policy)
+    console = find_console(policy, arguments.console)
+    at = parse_instant(arguments.at, policy) if arguments.at else int(time.time())
+    verdict = explain(policy, arguments.user, groups_of(arguments.user, arguments.groups),
+                      console, at)
+    if arguments.json:
+        print_json({"allowed": verdict.allowed, "until": iso(verdict.until),
+                    "next": iso(verdict.next), "reason": verdict.reason,
+                    "entries": [_entry(entry) for entry in verdict.entries]})
+        return YES if verdict.allowed else NO
+    print(f"{arguments.user} {'may' if verdict.allowed else 'may not'} reach {console.name} at "
+          f"{local(at, policy)}: {verdict.reason}")
+    if verdict.allowed:
+        print(f"  until: {local(verdict.until, policy) if verdict.until else 'without end'}")
+    if verdict.next is not None or not verdict.allowed:
+        print(f"  next:  {local(verdict.next, policy) if verdict.next is not None else 'never'}")
+    for entry in verdict.entries:
+        mark = entry.grant.mark
+        print(f"  {mark.file}:{mark.line}: {'; '.join(entry.lacks) or 'counts'}")
+    return YES if verdict.allowed else NO
+
+
+def _entry(entry: Entry) -> dict[str, object]:
+    return {"file": entry.grant.mark.file, "line": entry.grant.mark.line,
+            str(entry.grant.subject.kind): entry.grant.subject.name,
+            "consoles": [console.name for console in entry.grant.consoles],
+            "counts": not entry.lacks, "lacks": list(entry.lacks)}

@@ -1,0 +1,25 @@
+"""``pam-spice setup``: put it onto this workstation, or put right what is missing."""
+
+import argparse
+import os
+
+from pam_spice import paths
+from pam_spice.installing import carry_out, setup_steps
+from pam_spice.verbs import YES, need_root
+
+
+def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the verb."""
+    parser = verbs.add_parser("setup", help="install on this workstation; can be run at any time")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be done")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 when all is in place."""
+    need_root()
+    carry_out(setup_steps(), arguments.dry_run)
+    if not os.path.exists(paths.POLICY):
+        print(f"Nothing is enforced yet: write {paths.POLICY} (an example is conf/policy.yaml in "
+              f"{paths.PREFIX}), then run pam-spice check.")
+    return YES

@@ -1,0 +1,81 @@
+"""``pam-spice status``: who is here, what is open."""
+
+import argparse
+import time
+
+from conf.lookup import CompiledPolicy, Unusable
+from pam_spice import paths, sockets
+from pam_spice.desired import allows
+from pam_spice.firewall import Chain, nft
+from pam_spice.verbs import NO, YES, iso, need_root, print_json
+from session.records import Record, read_records
+
+
+def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the verb."""
+    parser = verbs.add_parser("status", help="show sessions, open consoles and the guard")
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0: the guard stands and the policy has no problem; 1: not."""
+    need_root()
+    now = int(time.time())
+    observed = nft.observe()
+    chains = observed.chains if observed else {}
+    try:
+        policy = CompiledPolicy(paths.COMPILED)
+        revision, outcome, endpoints = policy.revision, policy.outcome, policy.endpoints
+        is_current = policy.is_current(now)
+    except Unusable as error:
+        revision, outcome, endpoints, is_current = "none", str(error), [], False
+    connections = sockets.guarded_connections(endpoints)
+    document: dict[str, object] = {
+        "guard": {"loaded": observed is not None,
+                  "endpoints": [f"{address} {low}-{high}" for address, low, high in endpoints]},
+        "policy": {"revision": revision, "outcome": outcome, "current": is_current},
+        "sessions": [_session(record, chains.get(record.uid) or (), now)
+                     for record in read_records().values()],
+        "chains": sorted(chains),
+        "connections": [{"uid": c.uid, "address": c.address, "port": c.port}
+                        for c in connections],
+    }
+    is_well = observed is not None and outcome == "valid"
+    if arguments.json:
+        print_json(document)
+    else:
+        _print(document)
+    return YES if is_well else NO
+
+
+def _session(record: Record, chain: Chain, now: int) -> dict[str, object]:
+    consoles = []
+    for grant in record.grants:
+        address = grant.addresses[0]
+        rules = [rule for rule in chain if rule[:2] == (address, grant.port)]
+        open_rules = [rule for rule in rules if allows((rule,), address, grant.port, now)]
+        end = max((rule[4] for rule in open_rules), default=0)
+        starts = [rule[3] for rule in rules if rule[3] > now]
+        consoles.append({"console": grant.console, "open": bool(open_rules),
+                         "until": iso(end) if end else None,
+                         "next": iso(min(starts)) if starts else None})
+    return {"session": record.session, "user": record.user, "uid": record.uid,
+            "state": record.state, "revision": record.revision, "consoles": consoles}
+
+
+def _print(document: dict[str, object]) -> None:
+    guard, policy, sessions = document["guard"], document["policy"], document["sessions"]
+    assert isinstance(guard, dict) and isinstance(policy, dict) and isinstance(sessions, list)
+    print(f"guard: {'loaded' if guard['loaded'] else 'NOT LOADED: run pam-spice reconcile'}")
+    for endpoint in guard["endpoints"]:
+        print(f"  {endpoint}")
+    print(f"policy: {policy['outcome']}, revision {policy['revision']}"
+          + ("" if policy["current"] else ", edited since: the next login takes it in"))
+    print("sessions:" if sessions else "sessions: none")
+    for session in sessions:
+        print(f"  {session['session']} {session['user']} ({session['uid']}): {session['state']}")
+        for console in session["consoles"]:
+            print(f"    {console['console']}: {'open' if console['open'] else 'closed'}"
+                  + (f" until {console['until']}" if console["until"] else "")
+                  + (f", next {console['next']}" if console["next"] else ""))

@@ -1,0 +1,20 @@
+"""``pam-spice uninstall``: give viewer, PAM, sudo and the firewall back as they were."""
+
+import argparse
+
+from pam_spice.installing import carry_out, uninstall_steps
+from pam_spice.verbs import YES, need_root
+
+
+def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the verb."""
+    parser = verbs.add_parser("uninstall", help="take it off this workstation; the policy stays")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be done")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 when all is gone."""
+    need_root()
+    carry_out(uninstall_steps(), arguments.dry_run)
+    return YES

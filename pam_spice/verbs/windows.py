@@ -1,0 +1,38 @@
+"""``pam-spice windows USER [CONSOLE]``: what is open for him between two instants."""
+
+import argparse
+
+from conf.deciding import windows_of
+from pam_spice.verbs import YES, UsageError, iso, local, need_policy, parse_instant, print_json
+from pam_spice.verbs.explain import find_console, groups_of
+
+
+def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the verb."""
+    parser = verbs.add_parser("windows", help="list when a user's consoles are open")
+    parser.add_argument("user", metavar="USER")
+    parser.add_argument("console", metavar="CONSOLE", nargs="?")
+    parser.add_argument("--from", dest="start", metavar="ISO8601", required=True)
+    parser.add_argument("--to", dest="end", metavar="ISO8601", required=True)
+    parser.add_argument("--groups", metavar="A,B", help="default: the user's groups here")
+    parser.add_argument("--policy", metavar="FILE")
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0, also where nothing is open."""
+    policy = need_policy(arguments.policy)
+    start, end = (parse_instant(text, policy) for text in (arguments.start, arguments.end))
+    if end < start:
+        raise UsageError("--to is before --from")
+    console = find_console(policy, arguments.console) if arguments.console else None
+    found = windows_of(policy, arguments.user, groups_of(arguments.user, arguments.groups),
+                       start, end, console)
+    if arguments.json:
+        print_json([{"console": name, "start": iso(opens), "end": iso(closes)}
+                    for name, opens, closes in found])
+    else:
+        for name, opens, closes in found:
+            print(f"{name}: {local(opens, policy)} - {local(closes, policy)}")
+    return YES

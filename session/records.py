@@ -1,0 +1,154 @@
+"""Our record of each session that counts, in /run: what it was opened with.
+
+A session keeps the grants that it was opened with, so they are written down here, in the form of
+the compiled policy. Root alone writes; the session's own user may read his own record, by an
+access list, so that the launcher can tell him what he may do without anyone reading others'
+grants. (Ownership would let him fill root's tmpfs; a primary group may be shared.)
+"""
+
+import os
+import struct
+
+from conf.files import write_atomically
+from conf.grantline import (
+    DamagedLine,
+    GrantLine,
+    format_grant,
+    format_offsets,
+    parse_grant,
+    parse_offsets,
+)
+from conf.intervals import Offsets
+from session.logind import is_session_id
+
+DIRECTORY = "/run/pam-spice/sessions"
+FORMAT = "pam-spice-session 1"
+
+OPEN = "open"
+WAITING = "waiting"
+CLOSED = "closed"
+
+
+class Record:
+    """One session: who, since when, under which policy, with which grants."""
+
+    __slots__ = ("grants", "leader", "leader_start", "offsets", "revision", "session", "since",
+                 "state", "uid", "user")
+
+    def __init__(self, session: str, uid: int, user: str, leader: int, leader_start: int,
+                 since: int, revision: str, state: str, offsets: dict[str, Offsets],
+                 grants: list[GrantLine]) -> None:
+        self.session = session
+        self.uid = uid
+        self.user = user
+        self.leader = leader
+        self.leader_start = leader_start  # clock ticks since boot
+        self.since = since  # microseconds of CLOCK_MONOTONIC, as logind's
+        self.revision = revision
+        self.state = state  # OPEN, WAITING (for another user to leave) or CLOSED (logged out)
+        self.offsets = offsets
+        self.grants = grants
+
+    def in_state(self, state: str) -> "Record":
+        """This record in that state: itself, or a copy."""
+        if state == self.state:
+            return self
+        return Record(self.session, self.uid, self.user, self.leader, self.leader_start,
+                      self.since, self.revision, state, self.offsets, self.grants)
+
+    def is_of(self, uid: int, leader: int) -> bool:
+        """Whether this records that login: session ids come again after a reboot."""
+        return self.uid == uid and self.leader == leader
+
+
+def format_record(record: Record) -> str:
+    """The record's text."""
+    lines = [FORMAT, f"session {record.session}", f"uid {record.uid}", f"user {record.user}",
+             f"leader {record.leader} {record.leader_start}", f"since {record.since}",
+             f"revision {record.revision}", f"state {record.state}"]
+    lines += [f"zone {name} {format_offsets(offsets)}"
+              for name, offsets in sorted(record.offsets.items())]
+    lines += [f"grant {format_grant(grant)}" for grant in record.grants]
+    return "\n".join([*lines, "end", ""])
+
+
+def parse_record(text: str) -> Record:
+    """The record of a text; raises ValueError, damaged grants included."""
+    lines = text.splitlines()
+    if not lines or lines[0] != FORMAT or lines[-1] != "end":
+        raise ValueError("not a record, or not all of it")
+    values: dict[str, str] = {}
+    offsets = {}
+    grants = []
+    for line in lines[1:-1]:
+        key, _, value = line.partition(" ")
+        if key == "zone":
+            name, _, pairs = value.partition(" ")
+            offsets[name] = parse_offsets(pairs)
+        elif key == "grant":
+            grants.append(parse_grant(value))
+        else:
+            values[key] = value
+    try:
+        leader, _, leader_start = values["leader"].partition(" ")
+        return Record(values["session"], int(values["uid"]), values["user"], int(leader),
+                      int(leader_start), int(values["since"]), values["revision"],
+                      values["state"], offsets, grants)
+    except KeyError as error:
+        raise ValueError(f"lacks {error}") from None
+
+
+def read_record(session: str, directory: str = DIRECTORY) -> Record | None:
+    """The session's record; None where there is none, it is damaged or not ours to read."""
+    try:
+        descriptor = os.open(f"{directory}/{session}",
+                             os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        chunks = []
+        while chunk := os.read(descriptor, 1 << 16):
+            chunks.append(chunk)
+        return parse_record(b"".join(chunks).decode())
+    except (OSError, ValueError, DamagedLine):
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def read_records(directory: str = DIRECTORY) -> dict[str, Record]:
+    """All readable records, by session."""
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return {}
+    records = {}
+    for name in filter(is_session_id, names):
+        record = read_record(name, directory)
+        if record is not None:
+            records[name] = record
+    return records
+
+
+def write_record(record: Record, directory: str = DIRECTORY) -> None:
+    """Write or replace a record, readable by root and the record's user; raises OSError."""
+    path = f"{directory}/{record.session}"
+    write_atomically(path, format_record(record).encode(), acl=_readable_by(record.uid))
+
+
+def remove_record(session: str, directory: str = DIRECTORY) -> None:
+    """Remove a record, if it is there; raises OSError."""
+    try:
+        os.unlink(f"{directory}/{session}")
+    except FileNotFoundError:
+        pass
+
+
+def _readable_by(uid: int) -> bytes:
+    """A POSIX access list rw for the owner, r for one user: linux/posix_acl_xattr.h."""
+    version, undefined = 2, 0xFFFFFFFF
+    user_obj, user, group_obj, mask, other = 0x01, 0x02, 0x04, 0x10, 0x20
+    read, write = 4, 2
+    entries = ((user_obj, read | write, undefined), (user, read, uid), (group_obj, 0, undefined),
+               (mask, read, undefined), (other, 0, undefined))
+    return struct.pack("<I", version) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
