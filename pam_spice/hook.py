@@ -33,8 +33,8 @@ def main(phase: str) -> int:
         except CommandFailed:
             # The table may have been flushed; the whole workstation is put right then.
             Reconciliation().run()
-    except (CommandFailed, OSError) as error:
-        journal.log(journal.ERROR, f"{phase}: {error}", event="hook-failed", phase=phase)
+    except Exception as error:  # a defect of ours too must be heard of, and never end a login
+        journal.log(journal.ERROR, f"{phase}: {error!r}", event="hook-failed", phase=phase)
         return 1
     return 0
 

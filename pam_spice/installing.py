@@ -15,9 +15,8 @@ from conf.compiling import Source
 from conf.files import write_atomically
 from conf.model import Workstation
 from conf.viewer import VIEWER, VIEWER_GROUP
-from pam_spice import paths
+from pam_spice import pamstack, paths
 from pam_spice.firewall import nft
-from pam_spice.pamstack import lets_users_set_its_environment
 from pam_spice.run import CommandFailed, run
 
 _SOURCE = Path(__file__).resolve().parent.parent
@@ -25,8 +24,6 @@ _PACKAGES = ("conf", "session", "pam_spice", "launcher")
 _UNITS = ("pam-spice-guard.service", "pam-spice-reconcile.timer", "pam-spice-reconcile.path",
           "pam-spice-watch.service")
 _UNIT_DIRECTORY = "/etc/systemd/system"
-_PAM_CONFIG = "/usr/share/pam-configs/pam-spice"
-_PAM_AUTH_UPDATE = "/usr/sbin/pam-auth-update"
 _DPKG_STATOVERRIDE = "/usr/bin/dpkg-statoverride"
 _SYSTEMCTL = "/usr/bin/systemctl"
 
@@ -65,8 +62,11 @@ def setup_steps() -> list[Step]:
     for unit in (*_UNITS, "pam-spice-reconcile.service"):
         steps.append(_file(f"{_UNIT_DIRECTORY}/{unit}", (system / unit).read_bytes(), 0o644))
     steps += _pam_steps()
+    # The watcher is a running process: new code must be started.
+    is_new = any(not step.is_done() for step in steps)
     steps += [
-        Step("enable and start the units", _units_are_active, _start_units),
+        Step("enable and start the units", lambda: not is_new and _units_are_active(),
+             _start_units),
         Step("put guard, chains and sudoers right", lambda: False,
              lambda: run(["/usr/sbin/pam-spice", "reconcile"])),
     ]
@@ -78,7 +78,7 @@ def uninstall_steps() -> list[Step]:
     return [
         Step("stop and disable the units", lambda: not _is_there(f"{_UNIT_DIRECTORY}/{_UNITS[0]}"),
              lambda: run([_SYSTEMCTL, "disable", "--now", *_UNITS])),
-        Step("take the hook out of PAM", lambda: not _is_there(_PAM_CONFIG), _remove_pam),
+        Step("take the hook out of PAM", lambda: not pamstack.PROFILE.exists(), _remove_pam),
         _remove(paths.SUDOERS),
         Step(f"give {VIEWER} back to everybody", _viewer_is_open, _open_viewer),
         *(_remove(f"{_UNIT_DIRECTORY}/{unit}")
@@ -226,54 +226,30 @@ def _open_viewer() -> None:
 
 # PAM
 
-def pam_services() -> tuple[list[str], list[str]]:
-    """The policy's services, as (those that can carry the hook, those that must not)."""
+def _services() -> tuple[str, ...]:
     policy = Source(paths.POLICY).parsed.policy
-    services = (policy.workstation if policy else Workstation()).services
-    refused = [service for service in services if lets_users_set_its_environment(service)]
-    return [service for service in services if service not in refused], refused
-
-
-def pam_config() -> bytes:
-    """The profile for pam-auth-update; its line is skipped for every service not named in it."""
-    template = (_SOURCE / "conf/system/pam-config").read_text(encoding="utf-8")
-    carried, _ = pam_services()
-    # pam_succeed_if's lists are joined by colons; an empty one would match nothing as well.
-    return template.replace("@SERVICES@", ":".join(carried) or "none").encode()
+    return (policy.workstation if policy else Workstation()).services
 
 
 def _pam_steps() -> list[Step]:
-    if not _is_there(_PAM_AUTH_UPDATE):
-        return [Step("NOT DONE, there is no pam-auth-update here: put these lines after "
-                     "pam_systemd's into the session stack of the services that count:\n"
-                     + pam_config().decode().partition("Session:\n")[2],
-                     lambda: False, lambda: None)]
-    _, refused = pam_services()
-    steps = [_file(_PAM_CONFIG, pam_config(), 0o644)]
-    steps += [Step(f"leave {service} out: its PAM stack reads ~/.pam_environment, which lets "
-                   f"users run code in the hook; drop user_readenv from /etc/pam.d/{service}",
-                   lambda: False, lambda: None) for service in refused]
-    written = steps[0]
-    steps.append(Step("put the hook into PAM's session stack, after pam_systemd",
-                      lambda: written.is_done() and _pam_line() in _common_session(),
-                      lambda: run([_PAM_AUTH_UPDATE, "--package"])))
-    return steps
-
-
-def _pam_line() -> str:
-    return pam_config().decode().partition("Session:\n\t")[2].split("\n")[0].split("quiet")[1]
-
-
-def _common_session() -> str:
-    try:
-        return Path("/etc/pam.d/common-session").read_text(encoding="utf-8")
-    except OSError:
-        return ""
+    services = _services()
+    _, refused = pamstack.split_services(services)
+    notes = [Step(f"leave {service} out: its PAM stack reads ~/.pam_environment, which lets "
+                  f"users run code in the hook; drop user_readenv from /etc/pam.d/{service}",
+                  lambda: False, lambda: None) for service in refused]
+    if _is_there(pamstack.PAM_AUTH_UPDATE):
+        return [*notes, Step("put the hook into PAM's session stack, after pam_systemd",
+                             lambda: pamstack.is_in_place(services),
+                             lambda: pamstack.install(services))]
+    lines = pamstack.profile(services).partition("Session:\n")[2].replace("\t", "session ", 1)
+    return [*notes, Step("NOT DONE, there is no pam-auth-update here; put these lines after "
+                         "pam_systemd's into the session stack of the services that count:\n"
+                         + lines.replace("\n\t", "\nsession "), lambda: False, lambda: None)]
 
 
 def _remove_pam() -> None:
-    run([_PAM_AUTH_UPDATE, "--package", "--remove", "pam-spice"])
-    os.unlink(_PAM_CONFIG)
+    run([pamstack.PAM_AUTH_UPDATE, "--package", "--remove", "pam-spice"])
+    os.unlink(pamstack.PROFILE)
 
 
 # Units

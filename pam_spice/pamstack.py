@@ -1,7 +1,17 @@
-"""PAM's session stack: which services may carry the hook, and the line that calls it."""
+"""PAM's session stack: which services may carry the hook, and the lines that call it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from conf.files import write_atomically
+from pam_spice.run import run
+
+PROFILE = Path("/usr/share/pam-configs/pam-spice")
+"""Where pam-auth-update(8) finds our lines."""
+
+PAM_AUTH_UPDATE = "/usr/sbin/pam-auth-update"
+_TEMPLATE = Path(__file__).resolve().parent.parent / "conf/system/pam-config"
+_COMMON_SESSION = Path("/etc/pam.d/common-session")
 
 _DIRECTORIES = (Path("/etc/pam.d"), Path("/usr/lib/pam.d"))
 
@@ -38,3 +48,45 @@ def lets_users_set_its_environment(service: str,
     """
     return any("pam_env" in line and "user_readenv=" in line and "user_readenv=0" not in line
                for line in lines_of(service, directories))
+
+
+def split_services(services: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The services that can carry the hook, and those whose stack makes that unsafe."""
+    refused = [service for service in services if lets_users_set_its_environment(service)]
+    return [service for service in services if service not in refused], refused
+
+
+def profile(services: Sequence[str]) -> str:
+    """The profile for pam-auth-update; its lines are skipped for services not named in it."""
+    carried, _ = split_services(services)
+    # An empty list matches no service, like one that does not exist.
+    return _TEMPLATE.read_text(encoding="utf-8").replace("@SERVICES@", ":".join(carried) or "none")
+
+
+def is_in_place(services: Sequence[str]) -> bool:
+    """Whether the session stack has the lines that the policy asks for."""
+    wanted = profile(services)
+    lines = [line.split() for line in wanted.partition("Session:\n")[2].splitlines()]
+    try:
+        present = [line.split()[1:] for line in
+                   _COMMON_SESSION.read_text(encoding="utf-8").splitlines()
+                   if line.startswith("session")]
+        return PROFILE.read_text(encoding="utf-8") == wanted and all(
+            line in present for line in lines)
+    except OSError:
+        return False
+
+
+def install(services: Sequence[str]) -> None:
+    """Put the lines into the session stack. Raises OSError or CommandFailed."""
+    write_atomically(str(PROFILE), profile(services).encode(), 0o644)
+    run([PAM_AUTH_UPDATE, "--package"])
+
+
+def bring(services: Sequence[str]) -> None:
+    """After an edit: make the lines name the policy's services, where setup has put them.
+
+    Raises OSError or CommandFailed.
+    """
+    if PROFILE.exists() and PROFILE.read_text(encoding="utf-8") != profile(services):
+        install(services)

@@ -10,7 +10,7 @@ import pwd
 import time
 
 from conf.grantline import GrantLine
-from conf.lookup import CompiledPolicy, Unusable
+from conf.lookup import CompiledPolicy, Endpoint, Unusable
 from conf.viewer import VIEWER_GROUP
 from pam_spice import journal, paths, sockets
 from pam_spice.desired import allows, desired_chains, desired_records
@@ -19,9 +19,16 @@ from pam_spice.locking import Lock
 from pam_spice.policy import current_policy
 from pam_spice.run import CommandFailed
 from session.eligibility import is_alive, is_ordinary, why_not_eligible
-from session.logind import LogindSession, LogindSilent, read_sessions
+from session.logind import LogindSession, LogindSilent, is_session_id, read_sessions
 from session.processes import start_ticks
-from session.records import CLOSED, Record, read_records, remove_record, write_record
+from session.records import (
+    CLOSED,
+    Record,
+    read_records,
+    recorded_names,
+    remove_record,
+    write_record,
+)
 
 Admissions = dict[tuple[str, int], Record]
 """New sessions' records, by (session, leader)."""
@@ -72,6 +79,7 @@ class Reconciliation:
         self.leader = leader
         self.phase = phase
         self.policy: CompiledPolicy | None = None
+        self.endpoints: list[Endpoint] = []
         self.records: dict[str, Record] = {}
         self.chains: dict[int, Chain] = {}
         self.plan = Plan()
@@ -83,19 +91,32 @@ class Reconciliation:
         """
         os.makedirs(paths.RUN, 0o711, exist_ok=True)
         os.makedirs(f"{paths.RUN}/sessions", 0o711, exist_ok=True)
-        try:
-            self.policy = current_policy(self.now)
-        except (Unusable, OSError) as error:
-            journal.log(journal.ERROR, f"no compiled policy, nothing new opens: {error}",
-                        event="no-policy")
+        self._read_policy()
         admissions = self._admissions()
         with Lock(paths.LOCK):
-            self._make_plan(admissions)
+            known = read_records()
+            self._plan_records(known, admissions)
+            if not dry_run:
+                self._write_records()
+            self._plan_chains(known)
             if not dry_run:
                 self._apply()
         return self.plan
 
     # Gathering
+
+    def _read_policy(self) -> None:
+        try:
+            self.policy = current_policy(self.now)
+            self.endpoints = self.policy.endpoints
+        except (Unusable, OSError) as error:
+            journal.log(journal.ERROR, f"no compiled policy, nothing new opens: {error}",
+                        event="no-policy")
+            try:
+                # A full disk: what was guarded when it was compiled last still is.
+                self.endpoints = CompiledPolicy(paths.COMPILED).endpoints
+            except Unusable:
+                pass
 
     def _admissions(self) -> Admissions:
         """Records for the sessions that are new; asks NSS, so done before the lock is taken."""
@@ -160,14 +181,29 @@ class Reconciliation:
 
     # Planning
 
-    def _make_plan(self, admissions: Admissions) -> None:
-        known = read_records()
+    def _plan_records(self, known: dict[str, Record], admissions: Admissions) -> None:
         self.records = self._desired_records(known, admissions)
         self.plan.write = [record for session, record in self.records.items()
                            if known.get(session) is not record]
-        self.plan.remove = [session for session in known if session not in self.records]
+        self.plan.remove = [name for name in recorded_names() if name not in self.records]
+
+    def _write_records(self) -> None:
+        """Before anything opens: what opens must be known to every later run."""
+        for record in list(self.plan.write):
+            try:
+                write_record(record)
+            except OSError as error:
+                journal.log(journal.ERROR, f"session {record.session} of {record.user} can't be "
+                            f"recorded as {record.state}, nothing opens for it: {error}",
+                            event="record-failed", user=record.user, uid=record.uid,
+                            session=record.session)
+                del self.records[record.session]
+                self.plan.write.remove(record)
+                self.plan.remove.append(record.session)
+
+    def _plan_chains(self, known: dict[str, Record]) -> None:
         touched = {record.uid for record in self.plan.write}
-        touched |= {known[session].uid for session in self.plan.remove}
+        touched |= {known[name].uid for name in self.plan.remove if name in known}
         self.chains = desired_chains(self.records, self._viewer_gid(), self.now)
         if self.leader is None:
             self._compare(nft.observe())
@@ -233,8 +269,6 @@ class Reconciliation:
     # Applying
 
     def _apply(self) -> None:
-        for record in self.plan.write:
-            write_record(record)
         if transaction := self.plan.transaction():
             nft.apply(transaction)
         if self.plan.guard:
@@ -245,7 +279,7 @@ class Reconciliation:
         if self.leader is None or self.phase == "close":
             self._cut()
         if self.leader is None:
-            self._follow_sudoers()
+            self._follow_settings()
         if self.plan.write or self.plan.remove:
             wake_watcher()
 
@@ -260,9 +294,8 @@ class Reconciliation:
     def _cut(self) -> None:
         """Destroy connections that may not be: after their rules are gone, and with resets let
         out, so that neither side keeps a half and nothing can come between."""
-        endpoints = self.policy.endpoints if self.policy else []
         now = time.time()
-        doomed = [connection for connection in sockets.guarded_connections(endpoints)
+        doomed = [connection for connection in sockets.guarded_connections(self.endpoints)
                   if not allows(self.chains.get(connection.uid, ()), connection.address,
                                 connection.port, now)]
         if doomed:
@@ -272,16 +305,19 @@ class Reconciliation:
                             endpoints=" ".join(sorted({f"{c.address},{c.port}" for c in doomed
                                                        if c.uid == uid})), count=count)
 
-    def _follow_sudoers(self) -> None:
+    def _follow_settings(self) -> None:
         if self.policy is None:
             return
-        from pam_spice import sudoers
+        from pam_spice import pamstack, sudoers
 
-        try:
-            sudoers.bring(self.policy, self.records.values())
-        except CommandFailed as error:
-            journal.log(journal.ERROR, f"sudoers do not follow the policy: {error}",
-                        event="sudoers-failed")
+        for what, follow in (
+                ("sudoers do", lambda p: sudoers.bring(p, self.records.values())),
+                ("PAM's session stack does", lambda p: pamstack.bring(p.settings.services))):
+            try:
+                follow(self.policy)
+            except (CommandFailed, OSError) as error:
+                journal.log(journal.ERROR, f"{what} not follow the policy: {error}",
+                            event="follow-failed")
 
     def _log(self) -> None:
         for record in self.plan.write:
@@ -290,9 +326,9 @@ class Reconciliation:
                         f"{record.state}", event=f"session-{record.state}", user=record.user,
                         uid=record.uid, session=record.session, consoles=consoles,
                         revision=record.revision)
-        for session in self.plan.remove:
-            journal.log(journal.INFO, f"session {session} is over", event="session-over",
-                        session=session)
+        for name in filter(is_session_id, self.plan.remove):
+            journal.log(journal.INFO, f"session {name} is over", event="session-over",
+                        session=name)
 
 
 def _still_the_same_person(record: Record) -> bool:

@@ -76,11 +76,9 @@ def destroy(doomed: list[Connection]) -> int:
 
     allow_third_party_modules()
     from pyroute2.netlink import NETLINK_SOCK_DIAG
-    from pyroute2.netlink.diag import DiagSocket, inet_diag_req
+    from pyroute2.netlink.diag import DiagSocket
 
     wanted = {(connection.uid, connection.address, connection.port) for connection in doomed}
-    sock_destroy = 21  # linux/sock_diag.h; pyroute2 has no call for it
-    request_with_ack = 0x01 | 0x04
     destroyed = 0
     with DiagSocket() as lister, socket.socket(
             socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as killer:
@@ -91,17 +89,17 @@ def destroy(doomed: list[Connection]) -> int:
                 address = found["idiag_dst"].removeprefix("::ffff:")
                 if (found["idiag_uid"], address, found["idiag_dport"]) not in wanted:
                     continue
-                request = inet_diag_req()
-                for field in ("idiag_sport", "idiag_dport", "idiag_src", "idiag_dst", "idiag_if",
-                              "idiag_cookie"):
-                    request[field] = found[field]
-                request["sdiag_family"] = family
-                request["sdiag_protocol"] = socket.IPPROTO_TCP
-                request["header"]["type"] = sock_destroy
-                request["header"]["flags"] = request_with_ack
-                request.encode()
-                killer.send(request.data)
-                # struct nlmsgerr after the header of 16 bytes: 0 or a negative errno.
-                error, = struct.unpack_from("i", killer.recv(4096), 16)
+                source, peer = (socket.inet_pton(family, found[field])
+                                for field in ("idiag_src", "idiag_dst"))
+                # pyroute2 has no call for SOCK_DESTROY: struct nlmsghdr with its type, REQUEST
+                # and ACK, then struct inet_diag_req_v2 (linux/sock_diag.h, linux/inet_diag.h).
+                killer.send(
+                    struct.pack("=IHHII", 72, 21, 0x01 | 0x04, 0, 0)
+                    + struct.pack("=BBxxI", family, socket.IPPROTO_TCP, states)
+                    + struct.pack(">HH16s16s", found["idiag_sport"], found["idiag_dport"],
+                                  source, peer)
+                    + struct.pack("=IQ", found["idiag_if"], found["idiag_cookie"]))
+                # struct nlmsgerr after its header of 16 bytes: 0 or a negative errno.
+                error, = struct.unpack_from("=i", killer.recv(4096), 16)
                 destroyed += error == 0  # ENOENT: it ended by itself
     return destroyed

@@ -12,7 +12,6 @@ import time
 from pam_spice import journal, paths
 from pam_spice.desired import next_edge
 from pam_spice.reconcile import Reconciliation
-from pam_spice.run import CommandFailed
 
 _LONGEST_SLEEP = 60.0  # seconds: a stepped clock moves every edge
 _AFTER_EDGE = 0.05  # seconds: the kernel's clock is as good as ours, but not in step to the ms
@@ -29,8 +28,9 @@ def watch() -> None:
         run = Reconciliation()
         try:
             run.run()
-        except (CommandFailed, OSError) as error:
-            journal.log(journal.ERROR, f"can't put things right: {error}", event="watch-failed")
+        except Exception as error:  # whatever it was, the next round may succeed
+            journal.log(journal.ERROR, f"can't put things right: {error!r}",
+                        event="watch-failed")
         _sleep(fifo, run)
 
 

@@ -116,14 +116,18 @@ def read_record(session: str, directory: str = DIRECTORY) -> Record | None:
         os.close(descriptor)
 
 
+def recorded_names(directory: str = DIRECTORY) -> list[str]:
+    """Every name in the directory: records, and what a writer that was killed left behind."""
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []
+
+
 def read_records(directory: str = DIRECTORY) -> dict[str, Record]:
     """All readable records, by session."""
-    try:
-        names = os.listdir(directory)
-    except OSError:
-        return {}
     records = {}
-    for name in filter(is_session_id, names):
+    for name in filter(is_session_id, recorded_names(directory)):
         record = read_record(name, directory)
         if record is not None:
             records[name] = record
@@ -136,10 +140,10 @@ def write_record(record: Record, directory: str = DIRECTORY) -> None:
     write_atomically(path, format_record(record).encode(), acl=_readable_by(record.uid))
 
 
-def remove_record(session: str, directory: str = DIRECTORY) -> None:
+def remove_record(name: str, directory: str = DIRECTORY) -> None:
     """Remove a record, if it is there; raises OSError."""
     try:
-        os.unlink(f"{directory}/{session}")
+        os.unlink(f"{directory}/{name}")
     except FileNotFoundError:
         pass
 
