@@ -1,0 +1,43 @@
+# Everything here runs on a fresh Debian machine as root: what is needed is installed first.
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+READY := $(VENV)/ready
+
+.PHONY: setup demo test test-fast bench lint lab-shell clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml lab/packages.txt
+	apt-get -qq update
+	DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends --yes \
+	    $(shell cat lab/packages.txt) >/dev/null
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check '.[dev]'
+	touch $@
+
+# The story of the office, told and checked line by line; pictures in build/demo.
+demo: setup
+	$(PYTHON) -m lab demo
+
+# All tests: linters, pure logic, real nftables in namespaces, real logins in the lab.
+test: setup
+	$(PYTHON) -m pytest tests
+
+# What needs neither root nor the lab.
+test-fast:
+	@test -x $(PYTHON) && exec $(PYTHON) -m pytest -q tests/unit || exec python3 -m pytest -q tests/unit
+
+bench: setup
+	$(PYTHON) -m lab bench
+
+lint: setup
+	$(PYTHON) -m pytest -q tests/lint
+
+# A root prompt on the lab's workstation.
+lab-shell: setup
+	$(PYTHON) -m lab shell
+
+clean:
+	rm -rf build $(VENV)
+	find . -name __pycache__ -prune -exec rm -rf {} +
