@@ -1,11 +1,15 @@
 """What should be: from sessions, records and the clock to records and chains. Pure."""
 
-from collections.abc import Callable, Iterable
+from __future__ import annotations
 
 from conf.intervals import DAY, Interval, merged
 from pam_spice.firewall import Chain, Rule
 from session.logind import LogindSession
 from session.records import CLOSED, OPEN, WAITING, Record
+
+TYPE_CHECKING = False  # typing and collections are slow to import, and a login needs neither
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 _FIRST_SANE_SECOND = 1767225600
 """2026-01-01T00:00:00Z, before this was written: a clock that says less has lost its battery."""

@@ -232,19 +232,27 @@ def _services() -> tuple[str, ...]:
 
 
 def _pam_steps() -> list[Step]:
+    if not _is_there(pamstack.PAM_AUTH_UPDATE):
+        return []
     services = _services()
-    _, refused = pamstack.split_services(services)
-    notes = [Step(f"leave {service} out: its PAM stack reads ~/.pam_environment, which lets "
-                  f"users run code in the hook; drop user_readenv from /etc/pam.d/{service}",
-                  lambda: False, lambda: None) for service in refused]
-    if _is_there(pamstack.PAM_AUTH_UPDATE):
-        return [*notes, Step("put the hook into PAM's session stack, after pam_systemd",
-                             lambda: pamstack.is_in_place(services),
-                             lambda: pamstack.install(services))]
-    lines = pamstack.profile(services).partition("Session:\n")[2].replace("\t", "session ", 1)
-    return [*notes, Step("NOT DONE, there is no pam-auth-update here; put these lines after "
-                         "pam_systemd's into the session stack of the services that count:\n"
-                         + lines.replace("\n\t", "\nsession "), lambda: False, lambda: None)]
+    return [Step("put the hook into PAM's session stack, after pam_systemd",
+                 lambda: pamstack.is_in_place(services), lambda: pamstack.install(services))]
+
+
+def setup_notes() -> list[str]:
+    """What setup leaves to the admin, each with its reason."""
+    services = _services()
+    notes = [f"{service} is left out: its PAM stack reads ~/.pam_environment, which would let "
+             f"users run code in the hook. Drop user_readenv from /etc/pam.d/{service} and run "
+             f"setup again." for service in pamstack.split_services(services)[1]]
+    if not _is_there(pamstack.PAM_AUTH_UPDATE):
+        lines = "".join(f"    session {line.strip()}\n" for line in pamstack.lines(services))
+        notes.append("There is no pam-auth-update here: put these lines after pam_systemd's into "
+                     "the session stack of the services that count:\n" + lines.rstrip())
+    if not os.path.exists(paths.POLICY):
+        notes.append(f"Nothing is enforced yet: write {paths.POLICY} (an example is "
+                     f"{paths.PREFIX}/conf/policy.yaml), then run pam-spice check.")
+    return notes
 
 
 def _remove_pam() -> None:

@@ -63,16 +63,20 @@ def profile(services: Sequence[str]) -> str:
     return _TEMPLATE.read_text(encoding="utf-8").replace("@SERVICES@", ":".join(carried) or "none")
 
 
+def lines(services: Sequence[str]) -> list[str]:
+    """The lines for the session stack, without the word ``session``."""
+    return profile(services).partition("Session:\n")[2].splitlines()
+
+
 def is_in_place(services: Sequence[str]) -> bool:
     """Whether the session stack has the lines that the policy asks for."""
     wanted = profile(services)
-    lines = [line.split() for line in wanted.partition("Session:\n")[2].splitlines()]
     try:
         present = [line.split()[1:] for line in
                    _COMMON_SESSION.read_text(encoding="utf-8").splitlines()
                    if line.startswith("session")]
         return PROFILE.read_text(encoding="utf-8") == wanted and all(
-            line in present for line in lines)
+            line.split() in present for line in lines(services))
     except OSError:
         return False
 

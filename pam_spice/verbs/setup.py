@@ -1,10 +1,8 @@
 """``pam-spice setup``: put it onto this workstation, or put right what is missing."""
 
 import argparse
-import os
 
-from pam_spice import paths
-from pam_spice.installing import carry_out, setup_steps
+from pam_spice.installing import carry_out, setup_notes, setup_steps
 from pam_spice.verbs import YES, need_root
 
 
@@ -19,7 +17,6 @@ def run(arguments: argparse.Namespace) -> int:
     """0 when all is in place."""
     need_root()
     carry_out(setup_steps(), arguments.dry_run)
-    if not os.path.exists(paths.POLICY):
-        print(f"Nothing is enforced yet: write {paths.POLICY} (an example is conf/policy.yaml in "
-              f"{paths.PREFIX}), then run pam-spice check.")
+    for note in setup_notes():
+        print(note)
     return YES
