@@ -10,7 +10,7 @@ from conf.lookup import FORMAT, CompiledPolicy, Endpoint, Unusable, stamp
 from conf.model import Grant, ParsedPolicy, Policy, Workstation
 from conf.parser import parse_policy
 from conf.problems import Mark, Problem
-from conf.zones import load_zone, offsets_between, zone_file
+from conf.zones import LOCALTIME, load_zone, offsets_between, zone_file
 
 _DAY = 86400
 _OFFSETS_REACH = 400 * _DAY
@@ -89,7 +89,8 @@ def compile_policy(source: Source, target: str, now: int, owner: int = 0) -> Com
     # Guarding is by exact elements; overlapping ones would be refused by nft.
     endpoints = _without_overlaps(endpoints)
     workstation = policy.workstation if policy else Workstation()
-    sources = [(source.path, source.stamp)]
+    # A policy without a zone of its own is meant in the workstation's.
+    sources = [(source.path, source.stamp), (LOCALTIME, stamp(LOCALTIME))]
     zones: list[tuple[str, str]] = []
     lines: list[bytes] = []
     if policy:

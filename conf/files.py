@@ -46,7 +46,7 @@ def open_trusted(path: str, owner: int = 0) -> int:
     """
     if not path.startswith("/"):
         raise FileRefused(path, "is not an absolute path", "give the path from / on")
-    *directories, name = [part for part in path.split("/") if part]
+    *directories, name = [part for part in path.split("/") if part] or ["."]
     walked = "/"
     directory = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -63,7 +63,7 @@ class CompiledPolicy:
         header = self._map[:end]
         if not end or self._map[end:body] != b"check %08x\n" % crc32(header):
             raise ValueError("checksum")
-        lines = header.decode().splitlines()
+        lines = header.decode().rstrip("\n").split("\n")
         if lines[0] != FORMAT:
             raise ValueError("format")
         values: dict[str, str] = {}
@@ -105,10 +105,13 @@ class CompiledPolicy:
             key = subject.encode() + b"\t"
             at = self._first_line_from(key)
             while self._map[at:at + len(key)] == key:
-                end = self._map.find(b"\n", at)
+                end = self._line_end(at)
                 line = self._map[at:end].decode("utf-8", "replace")
                 try:
-                    grants.append(parse_grant(line))
+                    grant = parse_grant(line)
+                    # A name with a tab in it could go on like a line of somebody else.
+                    if grant.subject == subject:
+                        grants.append(grant)
                 except DamagedLine:
                     damaged.append(line)
                 at = end + 1
@@ -122,12 +125,16 @@ class CompiledPolicy:
     def all_grants(self) -> list[GrantLine]:
         """Every grant that is not damaged; takes time with the policy's size."""
         grants = []
-        for line in self._map[self._body:].decode("utf-8", "replace").splitlines():
+        for line in self._map[self._body:].decode("utf-8", "replace").split("\n")[:-1]:
             try:
                 grants.append(parse_grant(line))
             except DamagedLine:
                 continue
         return grants
+
+    def _line_end(self, at: int) -> int:
+        end = self._map.find(b"\n", at)
+        return len(self._map) if end < 0 else end  # the last newline may be damaged
 
     def _first_line_from(self, key: bytes) -> int:
         """The offset of the first line that is not before ``key``."""
@@ -135,9 +142,9 @@ class CompiledPolicy:
         while low < high:
             middle = (low + high) // 2
             start = max(self._map.rfind(b"\n", low, middle) + 1, low)
-            end = self._map.find(b"\n", start) + 1
+            end = self._line_end(start)
             if self._map[start:end] < key:
-                low = end
+                low = end + 1
             else:
                 high = start
         return low

@@ -63,7 +63,7 @@ class _PolicyParser:
         keys = ("timezone", "servers", "consoles", "windows", "grants", "workstation")
         section = self._fields(root, "the policy", keys, required=())
         # These two colour every entry: if one is bad, no grant can be trusted to mean what it says.
-        timezone = self._timezone(section.get("timezone"))
+        timezone = self._timezone(root, section.get("timezone"))
         workstation = self._workstation(section.get("workstation"))
         self._named(section.get("servers"), "servers", self.servers, self._server)
         self._named(section.get("consoles"), "consoles", self.consoles, self._console)
@@ -124,13 +124,15 @@ class _PolicyParser:
             raise BadEntry
         return fields
 
-    def _timezone(self, node: yaml.Node | None) -> str:
-        if node is None:
-            return local_zone_name()
-        name = self.document.text(node, "timezone")
+    def _timezone(self, root: yaml.Node, node: yaml.Node | None) -> str:
+        name = local_zone_name() if node is None else self.document.text(node, "timezone")
         try:
             load_zone(name)
         except UnknownZone:
+            if node is None:
+                raise self.document.complain(
+                    root, f"the workstation's own time zone {name!r} is unknown",
+                    "add `timezone: Europe/Berlin`, or yours") from None
             raise self.document.complain(node, f"there is no time zone {name!r}",
                                          "write it as Europe/Berlin or UTC") from None
         return name

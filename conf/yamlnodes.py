@@ -96,9 +96,12 @@ class Document:
 
     def complain(self, node: yaml.Node, fact: str, remedy: str, offset: int = 0) -> BadEntry:
         """List a problem about a node (``offset`` characters into it); raise what this returns."""
-        quoted = isinstance(node, yaml.ScalarNode) and node.style in ("'", '"')
-        self.add(node.start_mark.line + 1, node.start_mark.column + 1 + offset + bool(quoted),
-                 fact, remedy)
+        style = node.style if isinstance(node, yaml.ScalarNode) else None
+        if style in ("'", '"'):
+            offset += 1
+        elif style in ("|", ">"):  # the text is on other lines than the mark
+            offset = 0
+        self.add(node.start_mark.line + 1, node.start_mark.column + 1 + offset, fact, remedy)
         return BadEntry()
 
     def kind(self, node: yaml.Node) -> str:

@@ -6,6 +6,9 @@ from zoneinfo import TZPATH, ZoneInfo
 
 from conf.intervals import Offsets
 
+LOCALTIME = "/etc/localtime"
+"""The link that says what the workstation's own zone is: localtime(5)."""
+
 _STEP = 3600  # no zone ever changed its offset twice within an hour
 
 
@@ -27,7 +30,7 @@ def load_zone(name: str) -> ZoneInfo:
 def local_zone_name() -> str:
     """The name of the workstation's own zone, as timedatectl sets it; UTC where none is set."""
     try:
-        target = os.readlink("/etc/localtime")
+        target = os.readlink(LOCALTIME)
     except OSError:
         return "UTC"
     _, found, name = target.partition("zoneinfo/")

@@ -46,7 +46,11 @@ def lets_users_set_its_environment(service: str,
     The hook inherits that environment, LD_PRELOAD included, before a line of it has run: in such
     a stack it must not be started at all. Stock sshd is one.
     """
-    return any("pam_env" in line and "user_readenv=" in line and "user_readenv=0" not in line
+    if not any((directory / service).exists() for directory in directories):
+        service = "other"  # pam(7): what has no file of its own
+    return any("pam_env" in line and "user_readenv=" in line
+               # Of several the last counts.
+               and not line.rpartition("user_readenv=")[2].startswith("0")
                for line in lines_of(service, directories))
 
 

@@ -1,9 +1,10 @@
 """/etc/sudoers.d/pam-spice: one exact command per console, for exactly its subjects.
 
 The form is sudoers(5). In a command's arguments ``? * [ ]`` are wildcards and ``, : = \\`` and
-space are syntax, so everything but letters, digits and ``/ _ . -`` gets a backslash. In names all
-but letters, digits, ``_ .`` and ``-`` is written as ``\\xHH``, and so is a capital in front: a bare
-ALL would mean everybody, and a word in capitals one of the site's aliases.
+space are syntax, so everything but letters, digits and ``/ _ . + @ -`` gets a backslash. In names
+all but letters, digits, ``_ .`` and ``-`` is written as ``\\xHH``, and so is the first character:
+a bare ALL would mean everybody, a word in capitals one of the site's aliases, and ``sudoedit``,
+``sha256`` and IP addresses are words of the language.
 """
 
 import hashlib
@@ -52,14 +53,14 @@ def render(grants: Iterable[GrantLine], password: bool) -> str:
 
 
 def _escape_argument(argument: str) -> str:
-    return "".join(c if c.isascii() and (c.isalnum() or c in "/_.-") else f"\\{c}"
+    return "".join(c if c.isascii() and (c.isalnum() or c in "/_.+@-") else f"\\{c}"
                    for c in argument)
 
 
 def _escape_subject(subject: str) -> str:
     kind, _, name = subject.partition(":")
     escaped = "".join(
-        c if c.isascii() and (c.isalnum() or c in "_.-") and not (at == 0 and c.isupper())
+        c if at and c.isascii() and (c.isalnum() or c in "_.-")
         else "".join(f"\\x{byte:02x}" for byte in c.encode())
         for at, c in enumerate(name))
     return f"%{escaped}" if kind == "group" else escaped

@@ -64,7 +64,7 @@ def read_session(id_: str, directory: str = STATE_DIRECTORY) -> LogindSession:
     finally:
         os.close(descriptor)
     fields = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):
         key, found, value = line.partition("=")
         if found:
             fields[key] = value

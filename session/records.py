@@ -74,9 +74,11 @@ def format_record(record: Record) -> str:
 
 def parse_record(text: str) -> Record:
     """The record of a text; raises ValueError, damaged grants included."""
-    lines = text.splitlines()
-    if not lines or lines[0] != FORMAT or lines[-1] != "end":
+    # Not splitlines(): that also breaks at \x85, \v and others, which a name may hold.
+    lines = text.split("\n")
+    if lines[0] != FORMAT or lines[-2:] != ["end", ""]:
         raise ValueError("not a record, or not all of it")
+    lines = lines[:-1]
     values: dict[str, str] = {}
     offsets = {}
     grants = []
@@ -89,6 +91,8 @@ def parse_record(text: str) -> Record:
             grants.append(parse_grant(value))
         else:
             values[key] = value
+    if any(zone not in offsets for grant in grants for zone, _ in grant.windows or ()):
+        raise ValueError("lacks a zone")
     try:
         leader, _, leader_start = values["leader"].partition(" ")
         return Record(values["session"], int(values["uid"]), values["user"], int(leader),

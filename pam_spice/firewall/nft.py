@@ -182,10 +182,13 @@ def _parse_rule(expressions: list[dict[str, object]]) -> Rule | None:
             return 0
         return calendar.timegm(time.strptime(str(text), "%Y-%m-%d %H:%M:%S"))
 
+    try:
+        start, end = seconds(">="), seconds("<")
+    except ValueError:
+        return None
     address = match(payload("ip", "daddr")) or match(payload("ip6", "daddr"))
     port = match(payload("tcp", "dport"))
     gid = match({"meta": {"key": "skgid"}})
-    start, end = seconds(">="), seconds("<")
     matches = 3 + bool(start) + bool(end)
     tail = [next(iter(expression)) for expression in expressions[matches:]]
     if (not isinstance(address, str) or not isinstance(port, int) or not isinstance(gid, int)

@@ -1,0 +1,69 @@
+"""The wire between the workstation and the server: two network namespaces and a veth pair."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pyroute2 import NetNS, netns
+
+from lab.door import call
+from lab.ledger import Ledger
+
+SERVER_ADDRESSES = (("192.168.2.2", 24), ("fd00::2", 64))
+WORKSTATION_ADDRESSES = ("192.168.2.22", "fd00::22")
+SERVER_LINK = "lan0"
+WORKSTATION_LINK = "eth0"
+_IFA_F_NODAD = 0x02
+
+
+class Network:
+    """The names of the two namespaces, and the making of them."""
+
+    def __init__(self, ledger: Ledger, machine: str) -> None:
+        self._ledger = ledger
+        self.server = f"{machine}-kvmserver"
+        self.workstation = f"{machine}-pc"
+
+    def make(self) -> None:
+        """Make the server's namespace."""
+        self._ledger.records.namespaces += [self.server, self.workstation]
+        self._ledger.save()
+        netns.create(self.server)
+        with NetNS(self.server) as there:
+            there.link("set", index=there.link_lookup(ifname="lo")[0], state="up")
+
+    def renew(self) -> None:
+        """Give the workstation a namespace as a machine that is switched on has it.
+
+        It holds the network card, without an address, and no firewall rules. What was there
+        before goes away, with all its connections.
+        """
+        with NetNS(self.server) as there:
+            for index in there.link_lookup(ifname=SERVER_LINK):
+                there.link("del", index=index)
+            if Path("/run/netns", self.workstation).exists():
+                netns.remove(self.workstation)
+            netns.create(self.workstation)
+            there.link(
+                "add",
+                ifname=SERVER_LINK,
+                kind="veth",
+                peer={"ifname": WORKSTATION_LINK, "net_ns_fd": self.workstation},
+            )
+            index = there.link_lookup(ifname=SERVER_LINK)[0]
+            for address, length in SERVER_ADDRESSES:
+                there.addr(
+                    "add", index=index, address=address, prefixlen=length, flags=_IFA_F_NODAD
+                )
+            there.link("set", index=index, state="up")
+
+    def pull_the_plug(self) -> None:
+        """Take the cable out: the workstation's card has no carrier any more."""
+        call(["ip", "-n", self.server, "link", "set", SERVER_LINK, "down"])
+
+    def plug_in(self) -> None:
+        """Put the cable in again. The server's IPv6 address went with it and comes back too."""
+        call(["ip", "-n", self.server, "link", "set", SERVER_LINK, "up"])
+        for address, length in SERVER_ADDRESSES:
+            call(["ip", "-n", self.server, "address", "replace", f"{address}/{length}",
+                  "dev", SERVER_LINK, *(["nodad"] if ":" in address else [])])

@@ -1,0 +1,27 @@
+"""The story of the office: told by `make demo`, tested by tests/lab. One telling, two listeners.
+
+A chapter is a function of a Stage; each of its lines is a fact and whether it was seen to hold.
+Chapters stand alone: each begins with nobody logged in and the office's own policy.
+"""
+
+from lab.story import attempts, edits, evening, faults, mending, windows
+from lab.story.stage import Chapter, Line, Stage
+
+CHAPTERS: tuple[Chapter, ...] = (
+    attempts.before_any_login,
+    evening.myself_opens_debianx,
+    attempts.only_the_viewer_gets_through,
+    evening.mybro_waits_until_myself_has_left,
+    windows.a_window_ends_with_every_process_stopped,
+    windows.a_window_ends_with_the_watcher_running,
+    windows.a_window_begins_with_every_process_stopped,
+    edits.an_edit_counts_from_the_next_session,
+    edits.a_broken_edit_opens_nothing,
+    mending.what_is_broken_is_mended,
+    mending.a_reboot_closes_everything,
+    attempts.no_seat_no_console,
+    evening.a_graphical_login_counts,
+    faults.a_login_works_whatever_fails,
+)
+
+__all__ = ["CHAPTERS", "Chapter", "Line", "Stage"]

@@ -1,0 +1,62 @@
+"""What is open when: from one session's record and an instant. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from conf.grantline import GrantLine
+from conf.intervals import DAY, Interval, Offsets, merged
+from session.records import Record
+
+HORIZON = 60 * DAY
+"""Seconds to look ahead. A record's offsets serve longer: they are made for 400 days and made
+anew every 180."""
+
+_UTC: Offsets = ((0, 0),)
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """One of the user's consoles, as it is at one instant."""
+
+    name: str
+    host: str
+    port: int
+    ca_file: str
+    is_open: bool
+    until: int | None
+    """When it closes, if it is open; None: no end within the horizon."""
+
+    next: int | None
+    """When it opens next, if it is closed; None: not within the horizon."""
+
+    zone: Offsets
+    """In which its times are told."""
+
+
+def consoles_of(record: Record, now: float) -> list[Console]:
+    """The record's consoles by name, as they are at ``now`` (seconds since the epoch)."""
+    by_name: dict[str, list[GrantLine]] = {}
+    for grant in record.grants:
+        by_name.setdefault(grant.console, []).append(grant)
+    return [_console(grants, record.offsets, int(now)) for _, grants in sorted(by_name.items())]
+
+
+def _console(grants: list[GrantLine], offsets: dict[str, Offsets], now: int) -> Console:
+    horizon = now + HORIZON
+    intervals: list[Interval] = []
+    for grant in grants:
+        intervals += grant.open_in(offsets, now, horizon)
+    intervals = merged(intervals)
+    is_open = bool(intervals) and intervals[0][0] <= now
+    until = intervals[0][1] if is_open and intervals[0][1] < horizon else None
+    upcoming = intervals[0][0] if intervals and not is_open else None
+    one = grants[0]
+    return Console(one.console, one.host, one.port, one.ca_file, is_open, until, upcoming,
+                   _zone(grants, offsets))
+
+
+def _zone(grants: Iterable[GrantLine], offsets: dict[str, Offsets]) -> Offsets:
+    for grant in grants:
+        for zone, _ in grant.windows or ():
+            return offsets[zone]
+    return _UTC  # always open: there is no time to tell

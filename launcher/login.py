@@ -1,0 +1,56 @@
+"""Reads what ``whoami`` judges: the process, logind, the records."""
+
+import os
+
+from launcher.refusal import Refused
+from launcher.whoami import (
+    Caller,
+    Login,
+    find_login,
+    open_record,
+    refuse_foreign_account,
+    who_else,
+)
+from session.eligibility import is_alive
+from session.logind import LogindSession, LogindSilent, read_sessions
+from session.records import DIRECTORY, OPEN, Record, read_record
+
+
+def current_caller() -> Caller:
+    """This process."""
+    try:
+        with open("/proc/self/cgroup", encoding="utf-8", errors="replace") as file:
+            cgroup = file.read()
+    except OSError:
+        cgroup = ""
+    return Caller(os.getuid(), os.geteuid(), cgroup, os.environ.get("SUDO_UID"),
+                  os.environ.get("XDG_SESSION_ID"))
+
+
+def own_record() -> tuple[LogindSession, Record]:
+    """The caller's login with its open record; raises Refused."""
+    caller = current_caller()
+    refuse_foreign_account(caller)
+    try:
+        sessions = read_sessions()
+    except LogindSilent:
+        raise Refused("nobody can tell who is logged in here (systemd-logind is not running): ask "
+                      "the administrator") from None
+    login: Login = find_login(caller, sessions, _record_of)
+    record = open_record(login, lambda: who_else(caller.uid, sessions, is_alive, _has_record))
+    return login.session, record
+
+
+def still_open(session: LogindSession) -> Record | None:
+    """The login's record as it is now; None when it is not open any more."""
+    record = _record_of(session)
+    return record if record is not None and record.state == OPEN else None
+
+
+def _record_of(session: LogindSession) -> Record | None:
+    record = read_record(session.id)
+    return record if record is not None and record.is_of(session.uid, session.leader) else None
+
+
+def _has_record(session: LogindSession) -> bool:
+    return os.path.exists(f"{DIRECTORY}/{session.id}")

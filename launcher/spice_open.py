@@ -1,0 +1,129 @@
+"""``spice-open``: opens one of the caller's own consoles, or says why not and when next."""
+
+import argparse
+import os
+import shlex
+import sys
+import time
+
+from conf.viewer import VIEWER_GROUP, viewer_command
+from launcher import choose
+from launcher.consoles import Console, consoles_of
+from launcher.login import own_record, still_open
+from launcher.parent import accompany
+from launcher.refusal import NO, YES, Refused
+from launcher.tell import has_screen, notify, say
+from launcher.viewing import Viewing
+from launcher.words import greeting, table
+from session.logind import LogindSession
+from session.records import Record
+
+SUDO = "/usr/bin/sudo"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0: opened or shown; 1: refused or failed; 2: wrongly called.
+
+    Raises SystemExit for a wrong call and for --help, nothing else.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        status = _run(_parse(arguments))
+        sys.stdout.flush()
+        return status
+    except Refused as refusal:
+        say(refusal.message)
+        if not sys.stderr.isatty():  # started from a menu: nobody reads stderr
+            notify(refusal.message)
+        return refusal.status
+    except KeyboardInterrupt:
+        say("")
+        return NO
+    except BrokenPipeError:
+        # The interpreter flushes once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return NO
+    except Exception as error:
+        say(f"spice-open has failed ({type(error).__name__}: {error}): tell your administrator")
+        return NO
+
+
+def sudo_command(console: Console) -> list[str]:
+    """The one command line that the console's line in sudoers allows."""
+    return [SUDO, "-g", VIEWER_GROUP, "--",
+            *viewer_command(console.host, console.port, console.ca_file)]
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="spice-open", description="Open one of your consoles.", allow_abbrev=False,
+        epilog="Without CONSOLE it opens the one that is open now, or lets you choose.")
+    parser.add_argument("console", metavar="CONSOLE", nargs="?")
+    modes = parser.add_mutually_exclusive_group()
+    modes.add_argument("--list", action="store_true", help="show your consoles and their times")
+    modes.add_argument("--print", action="store_true",
+                       help="show the command that would be run, and don't run it")
+    parsed = parser.parse_args(arguments)
+    if parsed.list and parsed.console is not None:
+        parser.error("--list shows all your consoles: leave out CONSOLE")
+    return parsed
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    session, record = own_record()
+    consoles = consoles_of(record, time.time())
+    if not consoles:
+        raise Refused("no console is granted to you; ask your administrator")
+    if arguments.list:
+        print("\n".join(table(consoles, int(time.time()))))
+        return YES
+    console = _choose(record, consoles, arguments.console)
+    if console is None:
+        return YES
+    if arguments.print:
+        print(shlex.join(sudo_command(console)))
+        return YES
+    return _open(session, record, console)
+
+
+def _choose(record: Record, consoles: list[Console], name: str | None) -> Console | None:
+    now = int(time.time())
+    if name is not None:
+        return choose.named(consoles, name, now)
+    open_now = choose.open_now(consoles, now)
+    if len(open_now) == 1:
+        return open_now[0]
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise choose.name_one(open_now)
+    chosen = choose.ask(open_now, now, sys.stdin.readline, _prompt)
+    if chosen is None:
+        return None
+    # He may have taken his time.
+    now = int(time.time())
+    return choose.named(consoles_of(record, now), chosen.name, now)
+
+
+def _prompt(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()
+
+
+def _open(session: LogindSession, record: Record, console: Console) -> int:
+    if not has_screen():
+        raise Refused("there is no screen for the viewer here: run spice-open in your desktop")
+    print(greeting(record.user, console, int(time.time())), flush=True)
+
+    def as_it_is(now: float) -> tuple[bool, Console | None]:
+        current = still_open(session)
+        if current is None:
+            return False, None
+        return True, next((each for each in consoles_of(current, now)
+                           if each.name == console.name), None)
+
+    try:
+        viewing = Viewing(sudo_command(console), as_it_is)
+    except OSError as error:
+        raise Refused(f"{SUDO} can't be run ({error.strerror}): ask your administrator") from None
+    return accompany(viewing, console)

@@ -1,0 +1,47 @@
+"""Says something to the person: on the terminal, and as a notification on the desktop."""
+
+import os
+import sys
+import termios
+
+NOTIFY = "/usr/bin/notify-send"
+
+
+def has_screen() -> bool:
+    """Whether a window can be shown."""
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def say(text: str) -> None:
+    """A line on stderr; never raises: the terminal may be gone, and the viewer still there."""
+    try:
+        sys.stderr.write(text + _line_end())
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        pass
+
+
+def _line_end() -> str:
+    """While sudo runs a command in a pty of its own, the terminal adds no carriage returns."""
+    try:
+        is_raw = not termios.tcgetattr(2)[1] & termios.OPOST
+    except termios.error:
+        return "\n"
+    return "\r\n" if is_raw else "\n"
+
+
+def notify(text: str) -> int | None:
+    """Show it on the desktop; the process that does, or None where there is no desktop.
+
+    Nobody waits for it: without a notification service it takes its time.
+    """
+    if not has_screen():
+        return None
+    try:
+        return os.posix_spawn(
+            NOTIFY, [NOTIFY, "--app-name=spice-open", "--", "spice-open", text], os.environ,
+            setsigmask=(),
+            file_actions=[(os.POSIX_SPAWN_OPEN, descriptor, "/dev/null", os.O_RDWR, 0)
+                          for descriptor in (0, 1, 2)])
+    except OSError:
+        return None

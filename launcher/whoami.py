@@ -1,0 +1,142 @@
+"""Whose login this is, and why consoles don't open in it. Pure: what is read is passed in."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from launcher.refusal import Refused
+from session.eligibility import is_ordinary
+from session.logind import LogindSession
+from session.records import OPEN, WAITING, Record
+
+_NOT_OPENED = ("your consoles were not opened at this login: log out and in again, or ask the "
+               "administrator (journalctl -t pam-spice)")
+_LIVING = ("opening", "online", "active")
+
+# The unit is what follows the slices. Further down a user may name cgroups as he likes.
+_UNIT = re.compile(
+    r"\.slice/(?:session-(?P<session>[a-zA-Z0-9]+)\.scope|user@(?P<manager>[0-9]+)\.service)(?:/|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The process that asks, and what it says of itself."""
+
+    uid: int
+    effective_uid: int
+    cgroup: str
+    """/proc/self/cgroup"""
+
+    sudo_uid: str | None = None
+    """SUDO_UID, which sudo sets."""
+
+    session_hint: str | None = None
+    """XDG_SESSION_ID: anyone can set it, so it only decides between the caller's own logins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A login of the caller's and its record, if there is one."""
+
+    session: LogindSession
+    record: Record | None
+
+
+def refuse_foreign_account(caller: Caller) -> None:
+    """Raises Refused for root, for whoever borrows an account, and for accounts of services."""
+    if caller.uid == 0 or caller.effective_uid == 0:
+        raise Refused("root has no consoles: log in as yourself and run spice-open without sudo")
+    borrowed = caller.sudo_uid is not None and caller.sudo_uid != str(caller.uid)
+    if borrowed or caller.uid != caller.effective_uid:
+        raise Refused("this is a borrowed account: log in as yourself and run spice-open without "
+                      "sudo")
+    if not is_ordinary(caller.uid):
+        raise Refused("this is not a person's account: log in as yourself")
+
+
+def unit_of(cgroup: str) -> tuple[str | None, int | None]:
+    """The session whose scope the process is in, or the user whose service manager started it.
+
+    ``cgroup`` is the text of /proc/PID/cgroup, of cgroups v1, v2 or both.
+    """
+    for line in cgroup.splitlines():
+        found = _UNIT.search(line.partition(":")[2].partition(":")[2])
+        if found and found["session"]:
+            return found["session"], None
+        if found:
+            return None, int(found["manager"])
+    return None, None
+
+
+def find_login(caller: Caller, sessions: Sequence[LogindSession],
+               record_of: Callable[[LogindSession], Record | None]) -> Login:
+    """The caller's own login.
+
+    A desktop starts programs from the user's service manager, which belongs to no session; then
+    it is the login that has consoles. Raises Refused where there is none, or it is another's.
+    """
+    session_id, manager = unit_of(caller.cgroup)
+    if session_id is not None:
+        for session in sessions:
+            if session.id == session_id:
+                if session.uid != caller.uid:
+                    raise Refused(f"this is {session.user}'s login, not yours: log in here as "
+                                  f"yourself")
+                return Login(session, record_of(session))
+        raise Refused("this login has ended: log in again")
+    if manager is not None and manager != caller.uid:
+        raise Refused("this is another user's login, not yours: log in here as yourself")
+    own = [Login(session, record_of(session)) for session in sessions
+           if session.uid == caller.uid]
+    if not own:
+        raise Refused("you are not logged in at this workstation's own screen and keyboard: log "
+                      "in there")
+    return max(own, key=lambda login: _rank(login, caller.session_hint))
+
+
+def _rank(login: Login, hint: str | None) -> tuple[bool, ...]:
+    session, record = login.session, login.record
+    return (record is not None and record.state == OPEN,
+            record is not None and record.state == WAITING,
+            session.state == "active", session.id == hint, bool(session.seat),
+            not session.remote)
+
+
+def open_record(login: Login, others: Callable[[], str | None]) -> Record:
+    """The login's record, if its consoles may be opened here and now; raises Refused.
+
+    ``others`` tells who else has logged in here, where that is known.
+    """
+    session, record = login.session, login.record
+    if session.remote:
+        raise Refused("you are logged in from elsewhere: consoles open only at the workstation's "
+                      "own screen and keyboard")
+    if record is None and not session.seat:  # with a record, the policy does without a seat
+        raise Refused("this login is not at the workstation's own screen and keyboard: log in "
+                      "there")
+    if session.state not in _LIVING:
+        raise Refused("this login has ended: log in again")
+    if session.state != "active":
+        raise Refused("this login is in the background: switch to its screen and try again")
+    if record is None or record.state not in (OPEN, WAITING):
+        raise Refused(_NOT_OPENED)
+    if record.state == WAITING:
+        other = others() or "another user"
+        raise Refused(f"{record.user}: {other} is logged in here; your consoles open when {other} "
+                      f"has logged out")
+    return record
+
+
+def who_else(uid: int, sessions: Iterable[LogindSession],
+             is_alive: Callable[[LogindSession], bool],
+             has_record: Callable[[LogindSession], bool]) -> str | None:
+    """The name of the user who has the workstation, as far as his colleague can tell.
+
+    Others' records can't be read, but that they exist can be seen.
+    """
+    living = [session for session in sessions
+              if session.uid != uid and is_ordinary(session.uid) and not session.remote
+              and session.class_ == "user" and session.state in _LIVING and is_alive(session)]
+    eldest = min(living, key=lambda session: (not has_record(session), session.since),
+                 default=None)
+    return eldest.user if eldest else None

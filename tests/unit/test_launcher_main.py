@@ -1,0 +1,150 @@
+"""``spice-open`` as a whole, without a program being started."""
+
+from pathlib import Path
+
+import pytest
+
+import launcher.login
+import launcher.spice_open
+from conf.grantline import GrantLine
+from launcher.refusal import Refused
+from launcher.spice_open import main
+from launcher.whoami import Caller
+from session.logind import LogindSession, LogindSilent
+from session.records import CLOSED, OPEN, Record, format_record, read_record
+
+SUDO_LINE = ("/usr/bin/sudo -g spicegrp -- /usr/bin/remote-viewer "
+             "--spice-ca-file=/etc/pam-spice/mysrv-ca.pem -- 'spice://mysrv?tls-port=20002'\n")
+
+
+def grant(console: str) -> GrantLine:
+    return GrantLine("user:myself", console, "mysrv", "mysrv", 20002, ("192.168.2.2",),
+                     "/etc/pam-spice/mysrv-ca.pem", None, "policy.yaml:1")
+
+
+def session() -> LogindSession:
+    return LogindSession("5", {"UID": "1021", "USER": "myself", "STATE": "active", "REMOTE": "0",
+                               "CLASS": "user", "SERVICE": "login", "SEAT": "seat0",
+                               "LEADER": "100", "MONOTONIC": "1000"})
+
+
+def record(*consoles: str, leader: int = 100, state: str = OPEN) -> Record:
+    return Record("5", 1021, "myself", leader, 1, 1000, "abc", state, {},
+                  [grant(console) for console in consoles])
+
+
+@pytest.fixture(autouse=True)
+def _no_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+
+
+def granted(monkeypatch: pytest.MonkeyPatch, *consoles: str) -> None:
+    monkeypatch.setattr(launcher.spice_open, "own_record", lambda: (session(), record(*consoles)))
+
+
+def test_list_shows_ones_own_consoles(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    granted(monkeypatch, "debianx", "a")
+    assert main(["--list"]) == 0
+    assert capsys.readouterr() == ("a        mysrv  open\ndebianx  mysrv  open\n", "")
+
+
+def test_print_shows_the_exact_command_and_nothing_else(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    granted(monkeypatch, "debianx")
+    for arguments in (["--print"], ["--print", "debianx"]):
+        assert main(arguments) == 0
+        assert capsys.readouterr() == (SUDO_LINE, "")
+
+
+def test_no_grant_is_told_whatever_is_asked_for(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    granted(monkeypatch)
+    for arguments in ([], ["--list"], ["leaptest"]):
+        assert main(arguments) == 1
+        assert capsys.readouterr().err == (
+            "no console is granted to you; ask your administrator\n")
+
+
+def test_a_console_of_others_is_refused_in_one_line(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    granted(monkeypatch, "debianx")
+    assert main(["leaptest"]) == 1
+    assert capsys.readouterr() == (
+        "", "leaptest is not one of your consoles (yours: debianx)\n")
+
+
+def test_several_open_ones_without_a_terminal_are_to_be_named(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    granted(monkeypatch, "a", "b")
+    assert main([]) == 2
+    assert "name one: spice-open a|b" in capsys.readouterr().err
+
+
+def test_without_a_screen_nothing_is_started(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    granted(monkeypatch, "debianx")
+    assert main([]) == 1
+    assert capsys.readouterr().err == (
+        "there is no screen for the viewer here: run spice-open in your desktop\n")
+
+
+@pytest.mark.parametrize("arguments", [
+    ["--list", "--print"], ["--list", "debianx"], ["a", "b"], ["--nosuch"], ["--lis"]])
+def test_a_wrong_call_is_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+
+
+def test_a_failure_of_its_own_is_a_line_and_no_traceback(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def fails() -> None:
+        raise KeyError("zone")
+
+    monkeypatch.setattr(launcher.spice_open, "own_record", fails)
+    assert main([]) == 1
+    said = capsys.readouterr().err
+    assert "tell your administrator" in said
+    assert said.count("\n") == 1
+
+
+def at_the_seat(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, written: Record | None) -> None:
+    if written is not None:
+        (tmp_path / "5").write_text(format_record(written))
+    monkeypatch.setattr(launcher.login, "current_caller", lambda: Caller(
+        1021, 1021, "0::/user.slice/user-1021.slice/session-5.scope\n"))
+    monkeypatch.setattr(launcher.login, "read_sessions", lambda: [session()])
+    monkeypatch.setattr(launcher.login, "read_record",
+                        lambda id_: read_record(id_, str(tmp_path)))
+
+
+def test_the_record_of_ones_own_login_is_read(
+        monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    at_the_seat(monkeypatch, tmp_path, record("debianx"))
+    _, found = launcher.login.own_record()
+    assert [each.console for each in found.grants] == ["debianx"]
+    assert launcher.login.still_open(session()) is not None
+
+
+@pytest.mark.parametrize("written", [None, record("debianx", leader=99),
+                                     record("debianx", state=CLOSED)])
+def test_a_record_that_is_missing_closed_or_of_an_earlier_login_opens_nothing(
+        monkeypatch: pytest.MonkeyPatch, tmp_path: Path, written: Record | None) -> None:
+    at_the_seat(monkeypatch, tmp_path, written)
+    with pytest.raises(Refused, match="were not opened"):
+        launcher.login.own_record()
+    assert launcher.login.still_open(session()) is None
+
+
+def test_without_logind_the_administrator_is_the_remedy(
+        monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    at_the_seat(monkeypatch, tmp_path, record("debianx"))
+
+    def silent() -> list[LogindSession]:
+        raise LogindSilent("gone")
+
+    monkeypatch.setattr(launcher.login, "read_sessions", silent)
+    with pytest.raises(Refused, match="systemd-logind is not running"):
+        launcher.login.own_record()
