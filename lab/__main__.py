@@ -30,7 +30,9 @@ def main() -> int:
     verbs.add_parser("status", help="what is up; status 1 if nothing is")
     verbs.add_parser("reboot", help="reboot the workstation of the lab that is up")
     verbs.add_parser("build", help="build the root file system if it isn't in the cache")
-    verbs.add_parser("demo", help="play the story of the office in a lab of its own")
+    demo = verbs.add_parser("demo", help="play the story of the office in a lab of its own")
+    demo.add_argument("chapters", metavar="CHAPTER", nargs="*", help="only these")
+    verbs.add_parser("bench", help="measure what the hook costs at login and logout")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     # A terminal that is closed and a polite kill take the lab down too.
@@ -64,7 +66,11 @@ def _run(options: argparse.Namespace) -> int:
             # The other verbs mustn't depend on the story.
             from lab.story.demo import play
 
-            return play()
+            return play(options.chapters)
+        case "bench":
+            from lab.bench import bench
+
+            bench()
         case "shell":
             return _shell(options)
     return 0

@@ -9,6 +9,7 @@ import os
 import pwd
 import time
 
+from conf.files import write_atomically
 from conf.grantline import GrantLine
 from conf.lookup import CompiledPolicy, Endpoint, Unusable
 from conf.viewer import VIEWER_GROUP
@@ -37,10 +38,11 @@ Admissions = dict[tuple[str, int], Record]
 class Plan:
     """The difference between what should be and what is."""
 
-    __slots__ = ("close", "guard", "remove", "set", "write")
+    __slots__ = ("close", "guard", "guard_file", "remove", "set", "write")
 
     def __init__(self) -> None:
-        self.guard: str | None = None  # the guard's text, where it must be loaded
+        self.guard: str | None = None  # the guard's text, where the table must be made anew
+        self.guard_file: str | None = None  # the same, where the file for the boot is not it
         self.set: dict[int, Chain] = {}
         self.close: list[int] = []
         self.write: list[Record] = []
@@ -48,13 +50,14 @@ class Plan:
 
     def transaction(self) -> str:
         """What the kernel is told; empty if nothing."""
-        return (self.guard or "") + "".join(
+        return (nft.DELETE_TABLE + self.guard if self.guard else "") + "".join(
             [nft.render_close(uid) for uid in self.close]
             + [nft.render_open(uid, chain) for uid, chain in sorted(self.set.items())])
 
     def describe(self) -> list[str]:
         """The plan for a person, a line each."""
-        lines = ["load the guard"] if self.guard else []
+        lines = [f"write {paths.GUARD}"] if self.guard_file else []
+        lines += ["load the guard"] if self.guard else []
         lines += [f"record session {record.session} of {record.user} ({record.uid}) as "
                   f"{record.state}" for record in self.write]
         lines += [f"close chain {nft.chain_name(uid)}" for uid in self.close]
@@ -204,7 +207,8 @@ class Reconciliation:
     def _plan_chains(self, known: dict[str, Record]) -> None:
         touched = {record.uid for record in self.plan.write}
         touched |= {known[name].uid for name in self.plan.remove if name in known}
-        self.chains = desired_chains(self.records, self._viewer_gid(), self.now)
+        gid = _viewer_gid()
+        self.chains = {} if gid is None else desired_chains(self.records, gid, self.now)
         if self.leader is None:
             self._compare(nft.observe())
         else:
@@ -219,7 +223,8 @@ class Reconciliation:
             # One bad answer doesn't end a session whose leader lives; and opens nothing.
             journal.log(journal.WARNING, f"logind is silent, only kept what is open: {error}",
                         event="logind-silent")
-            return {session: record for session, record in known.items()
+            return {session: record.in_state(CLOSED) if self._is_leaving(record.leader) else record
+                    for session, record in known.items()
                     if start_ticks(record.leader) == record.leader_start}
         counting = [session for session in sessions
                     if self._counts(session, known.get(session.id), admissions)]
@@ -239,29 +244,36 @@ class Reconciliation:
                 admissions: Admissions) -> bool:
         if record is None or not record.is_of(session.uid, session.leader):
             return (session.id, session.leader) in admissions and is_alive(session)
-        if self.phase == "close" and session.leader == self.leader:
+        if self._is_leaving(session.leader):
             return False
         # The policy of its login holds on, so only what changes by itself is asked again.
         return (session.state in ("opening", "online", "active") and is_ordinary(session.uid)
                 and start_ticks(record.leader) == record.leader_start
                 and _still_the_same_person(record))
 
-    def _viewer_gid(self) -> int:
-        try:
-            return grp.getgrnam(VIEWER_GROUP).gr_gid
-        except KeyError:
-            raise OSError(f"there is no group {VIEWER_GROUP}; run pam-spice setup") from None
+    def _is_leaving(self, leader: int) -> bool:
+        return self.phase == "close" and leader == self.leader
+
+    def _guard_text(self) -> str | None:
+        """What the guard should be; None if there never was a policy and nothing is enforced."""
+        saved = _content(paths.GUARD)
+        if self.policy is None or not (self.policy.endpoints or self.policy.outcome == "valid"):
+            return saved
+        text = nft.render_guard(self.policy.endpoints)
+        if saved != text:
+            self.plan.guard_file = text
+        return text
 
     def _compare(self, observed: Observed | None) -> None:
-        try:
-            with open(paths.GUARD, encoding="ascii") as file:
-                guard = file.read()
-        except FileNotFoundError:
-            return  # there never was a policy: nothing is enforced yet
-        if observed is None or observed.guard != _guard_seen():
-            self.plan.guard = guard
+        guard = self._guard_text()
         chains = observed.chains if observed else {}
         jumps = observed.jumps if observed else set()
+        if guard is not None and (observed is None or observed.guard != _content(paths.GUARD_SEEN)):
+            # Made anew, in the same transaction: what others put into our table goes.
+            self.plan.guard = guard
+            chains, jumps = {}, set()
+        elif observed is None:
+            return
         self.plan.set = {uid: chain for uid, chain in self.chains.items()
                          if chains.get(uid) != chain or uid not in jumps}
         self.plan.close = sorted((set(chains) | jumps) - set(self.chains))
@@ -269,6 +281,8 @@ class Reconciliation:
     # Applying
 
     def _apply(self) -> None:
+        if self.plan.guard_file:
+            write_atomically(paths.GUARD, self.plan.guard_file.encode())
         if transaction := self.plan.transaction():
             nft.apply(transaction)
         if self.plan.guard:
@@ -286,8 +300,7 @@ class Reconciliation:
     def _remember_guard(self) -> None:
         observed = nft.observe()
         if observed is not None:
-            with open(paths.GUARD_SEEN, "w", encoding="ascii") as file:
-                file.write(observed.guard)
+            write_atomically(paths.GUARD_SEEN, observed.guard.encode())
         journal.log(journal.WARNING, "the guard was loaded: it was missing or changed",
                     event="guard-loaded")
 
@@ -341,12 +354,22 @@ def _still_the_same_person(record: Record) -> bool:
         return True
 
 
-def _guard_seen() -> str:
+def _viewer_gid() -> int | None:
     try:
-        with open(paths.GUARD_SEEN, encoding="ascii") as file:
+        return grp.getgrnam(VIEWER_GROUP).gr_gid
+    except KeyError:
+        journal.log(journal.ERROR, f"there is no group {VIEWER_GROUP}, nothing opens; run "
+                    f"pam-spice setup", event="no-group")
+        return None
+
+
+def _content(path: str) -> str | None:
+    """A small file's text; None if there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
     except FileNotFoundError:
-        return ""
+        return None
 
 
 def wake_watcher() -> None:

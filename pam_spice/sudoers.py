@@ -9,6 +9,7 @@ a bare ALL would mean everybody, a word in capitals one of the site's aliases, a
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterable
 
 from conf.files import write_atomically
@@ -21,6 +22,7 @@ from session.records import OPEN, Record
 
 _HEAD = "# pam-spice "
 _NAMES_PER_LINE = 50
+_MODE = 0o440
 
 # What a window needs on X11 and Wayland. Set with "=", not "+=": a site's own env_keep must not
 # reach the viewer, where GTK_MODULES and its like load code.
@@ -86,7 +88,7 @@ def bring(compiled: CompiledPolicy, records: Iterable[Record]) -> bool:
             f"# Made by pam-spice from {paths.POLICY}; edits here are overwritten.\n{rules}")
     # sudo reads no file in sudoers.d whose name has a dot, so this one is never live.
     candidate = f"{paths.SUDOERS}.check"
-    write_atomically(candidate, text.encode(), 0o440)
+    write_atomically(candidate, text.encode(), _MODE)
     try:
         run([paths.VISUDO, "-cf", candidate])
         os.rename(candidate, paths.SUDOERS)
@@ -111,8 +113,12 @@ def _is_whole(content: str, key: str) -> bool:
 
 
 def _content(path: str) -> str:
+    """The text of a file that is root's alone; any other counts as empty."""
     try:
         with open(path, encoding="utf-8") as file:
+            found = os.fstat(file.fileno())
+            if stat.S_IMODE(found.st_mode) != _MODE or found.st_uid != 0:
+                return ""
             return file.read()
     except (OSError, ValueError):
         return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 from lab.lab import Lab
@@ -15,8 +16,8 @@ from lab.story.stage import policy
 _GREEN, _RED, _BOLD, _DIM, _PLAIN = "\033[32m", "\033[31m", "\033[1m", "\033[2m", "\033[0m"
 
 
-def play(pictures: Path = CHECKOUT / "build" / "demo") -> int:
-    """Play all chapters; 0 if every line held."""
+def play(only: Sequence[str] = (), pictures: Path = CHECKOUT / "build" / "demo") -> int:
+    """Play all chapters, or those of these names; 0 if every line held."""
     failed = 0
     told = 0
     colours = sys.stdout.isatty()
@@ -39,6 +40,8 @@ def play(pictures: Path = CHECKOUT / "build" / "demo") -> int:
         print(f"  up after {time.monotonic() - began:.0f} s", flush=True)
         stage = Stage(lab, tell, pictures)
         for chapter in CHAPTERS:
+            if only and chapter.__name__ not in only:
+                continue
             print(f"\n{paint(_BOLD, chapter.__doc__ or chapter.__name__)}", flush=True)
             try:
                 stage.reset()

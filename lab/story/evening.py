@@ -61,12 +61,14 @@ def _leaptest_is_refused(stage: Stage) -> None:
     box = stage.lab.workstation
     # Other prompts of his: tty1 is busy with the console he has open.
     stage.lab.login("myself", 2)
+    box.write_file("/home/myself/.password", f"{stage.lab.passwords['myself']}\n",
+                   owner="myself:myself")
     ran = stage.lab.run_at(
-        "sudo -n -g spicegrp -- /usr/bin/remote-viewer "
-        "--spice-ca-file=/etc/pam-spice/mysrv-ca.pem -- 'spice://mysrv?tls-port=20004'", 2)
-    listed = box.run(["sudo", "-l", "-U", "myself"]).stdout
-    stage.line("leaptest is refused by sudo", ran.status and "20004" not in listed
-               and "20002" in listed, ran.text)
+        "sudo -S -g spicegrp -- /usr/bin/remote-viewer "
+        "--spice-ca-file=/etc/pam-spice/mysrv-ca.pem -- 'spice://mysrv?tls-port=20004' "
+        "<~/.password", 2)
+    stage.line("leaptest is refused by sudo, with his password",
+               ran.status and "not allowed" in ran.text, ran.text)
     ran = stage.lab.run_at("spice-open leaptest", 2)
     stage.line("leaptest is refused by the launcher", ran.status == 1, ran.text)
     got = stage.connect(MYSELF, 20004)

@@ -9,6 +9,8 @@ from pam_spice.firewall import Chain, Observed, Rule
 from pam_spice.run import CommandFailed, run
 
 TABLE = "inet pam_spice"
+DELETE_TABLE = f"add table {TABLE}\ndelete table {TABLE}\n"
+"""Added first, so that it can't fail where there is none."""
 DENY_PREFIX = "pam-spice deny "
 # After NAT of local packets (-100), whose new destination must be seen; before the other filters.
 _PRIORITY = -5
@@ -55,7 +57,9 @@ def render_guard(endpoints: list[Endpoint]) -> str:
               for words in range(5, 16)),
             *(f"ip6 nexthdr tcp tcp doff {words} ip6 length {4 * words} accept"
               for words in range(5, 16)),
-            "goto deny",
+            # With data, they are what was queued before a cut. Dropped, not answered: a reset here
+            # would end the local half alone, while a dropped one is there for the next cut.
+            "counter drop",
         ],
         "deny": [f'limit rate 10/second burst 20 packets log prefix "{DENY_PREFIX}" flags skuid',
                  "counter reject with tcp reset"],

@@ -324,14 +324,12 @@ def established(port: int) -> list[str]:
 
 
 def denied() -> int:
-    """Packets that the guard has refused."""
+    """Packets that the guard has rejected or dropped."""
     import json
-    found = json.loads(command("nft", "-j", "list", "chain", "inet", "pam_spice", "deny"))
+    found = json.loads(command("nft", "-j", "list", "table", "inet", "pam_spice"))
     return sum(int(expression["counter"]["packets"]) for entry in found["nftables"]
-               if "rule" in entry for expression in entry["rule"]["expr"]
-               if "counter" in expression)
-
-
+               if entry.get("rule", {}).get("chain") in ("deny", "refuse")
+               for expression in entry["rule"]["expr"] if "counter" in expression)
 
 
 # Further network namespaces

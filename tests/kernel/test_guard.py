@@ -283,7 +283,7 @@ def test_every_denial_is_counted() -> None:
 def test_a_dnat_of_local_packets_to_a_guarded_port_does_not_slip_by() -> None:
     guard()
     ns.nft(f"""table ip nat {{ chain output {{ type nat hook output priority -100;
-        ip daddr 10.77.0.1 tcp dport {FREE_PORT} dnat to {V4}:{GUARDED_PORT}; }} }}""")
+        ip daddr 10.77.0.1 tcp dport {FREE_PORT} dnat to {V4}:{GUARDED_PORT}; }}; }}""")
     assert try_as(ANNE, ANNE, V4, FREE_PORT) == REFUSED
     open_for(ANNE, rules())
     assert try_as(ANNE, VIEWER_GID, V4, FREE_PORT) == "yes", "but the viewer passes by it"
@@ -293,7 +293,7 @@ def test_a_dnat_of_local_packets_to_a_guarded_port_does_not_slip_by() -> None:
 def test_an_accept_in_another_table_does_not_open(priority: int) -> None:
     guard()
     ns.nft(f"""table inet other {{ chain output {{ type filter hook output priority {priority};
-        policy accept; tcp dport {GUARDED_PORT} accept; }} }}""")
+        policy accept; tcp dport {GUARDED_PORT} accept; }}; }}""")
     assert try_as(ANNE, ANNE, V4, GUARDED_PORT) == REFUSED
 
 

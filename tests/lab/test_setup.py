@@ -1,0 +1,64 @@
+"""`pam-spice setup` and `uninstall` on the lab's workstation."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from lab.lab import Lab
+from lab.rootfs import rootfs
+from lab.story import Stage
+
+VIEWER = "usr/bin/remote-viewer"
+
+
+@pytest.fixture
+def installed(lab: Lab, stage: Stage) -> Iterator[Lab]:
+    stage.reset()
+    yield lab
+    lab.install()
+
+
+def test_setup_again_finds_nothing_to_write(installed: Lab) -> None:
+    planned = installed.workstation.run(["pam-spice", "setup", "--dry-run"]).stdout
+    assert planned.splitlines() == ["would put guard, chains and sudoers right"]
+
+
+def test_setup_puts_back_what_an_update_took_away(installed: Lab) -> None:
+    box = installed.workstation
+    box.shell("chmod 755 /usr/bin/remote-viewer; rm /etc/sudoers.d/pam-spice /usr/bin/spice-open; "
+              "systemctl stop pam-spice-watch")
+    box.run(["pam-spice", "setup"])
+    assert box.run(["stat", "-c", "%a %U %G", f"/{VIEWER}"]).stdout == "750 root spicegrp\n"
+    box.run(["test", "-x", "/usr/bin/spice-open"])
+    box.run(["visudo", "-cf", "/etc/sudoers.d/pam-spice"])
+    box.run(["systemctl", "is-active", "pam-spice-watch"])
+
+
+def test_a_reinstalled_viewer_keeps_its_permissions(installed: Lab) -> None:
+    override = installed.workstation.run(["dpkg-statoverride", "--list", f"/{VIEWER}"]).stdout
+    assert override == f"root spicegrp 0750 /{VIEWER}\n"
+
+
+def test_uninstall_dry_run_changes_nothing(installed: Lab) -> None:
+    box = installed.workstation
+    planned = box.run(["pam-spice", "uninstall", "--dry-run"]).stdout
+    assert "would take the guard out of the kernel" in planned
+    box.run(["nft", "list", "table", "inet", "pam_spice"])
+    box.run(["pam-spice", "status"])
+
+
+def test_uninstall_gives_pam_sudo_viewer_and_firewall_back(installed: Lab) -> None:
+    box = installed.workstation
+    box.run(["pam-spice", "uninstall"])
+    pristine = rootfs()
+    session = (pristine / "etc/pam.d/common-session").read_text()
+    assert box.read_file("/etc/pam.d/common-session") == session
+    assert box.run(["stat", "-c", "%a %U %G", f"/{VIEWER}"]).stdout == "755 root root\n"
+    assert box.run(["nft", "list", "ruleset"]).stdout == ""
+    assert box.run(["ls", "/etc/sudoers.d"]).stdout == "README\n"
+    assert box.run(["getent", "group", "spicegrp"], check=False).returncode == 2
+    left = box.shell("ls -d /usr/lib/pam-spice /var/lib/pam-spice /run/pam-spice "
+                     "/usr/sbin/pam-spice /usr/bin/spice-open 2>/dev/null; "
+                     "systemctl list-unit-files --no-legend 'pam-spice*'", check=False).stdout
+    assert left == ""
+    box.run(["test", "-e", "/etc/pam-spice/policy.yaml"])
