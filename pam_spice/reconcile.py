@@ -309,7 +309,8 @@ class Reconciliation:
         out, so that neither side keeps a half and nothing can come between."""
         now = time.time()
         doomed = [connection for connection in sockets.guarded_connections(self.endpoints)
-                  if not allows(self.chains.get(connection.uid, ()), connection.address,
+                  if connection.is_orphan
+                  or not allows(self.chains.get(connection.uid, ()), connection.address,
                                 connection.port, now)]
         if doomed:
             count = sockets.destroy(doomed)

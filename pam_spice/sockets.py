@@ -9,18 +9,21 @@ from conf.lookup import Endpoint
 _ESTABLISHED_OR_CLOSING = frozenset(range(1, 12)) - {6, 7, 10}
 """States of include/net/tcp_states.h without TIME_WAIT and CLOSE, which have no socket to
 destroy, and LISTEN."""
+_UNSENT = (4, 9, 11)  # FIN_WAIT1, LAST_ACK, CLOSING: the last segment is not acknowledged
 
 
 class Connection:
     """One TCP socket with a peer."""
 
-    __slots__ = ("address", "inode", "port", "uid")
+    __slots__ = ("address", "is_orphan", "port", "uid")
 
-    def __init__(self, uid: int, address: str, port: int, inode: int) -> None:
-        self.uid = uid  # 0 also for a socket whose process has closed it
+    def __init__(self, uid: int, address: str, port: int, is_orphan: bool) -> None:
+        self.uid = uid  # of an orphan, by the kernel's version, its last owner's or 0
         self.address = address  # the peer's, IPv4 in IPv6 written as IPv4
         self.port = port
-        self.inode = inode
+        self.is_orphan = is_orphan
+        """Its process has closed it and it has something left to send. The guard lets nothing but
+        empty segments out without an owner, so it can't end by itself."""
 
 
 def guarded_connections(endpoints: list[Endpoint]) -> list[Connection]:
@@ -36,11 +39,14 @@ def guarded_connections(endpoints: list[Endpoint]) -> list[Connection]:
                     fields = line.split()
                     peer, _, hex_port = fields[2].partition(":")
                     port = int(hex_port, 16)
-                    if port not in ports or int(fields[3], 16) not in _ESTABLISHED_OR_CLOSING:
+                    state = int(fields[3], 16)
+                    if port not in ports or state not in _ESTABLISHED_OR_CLOSING:
                         continue
                     address = _address(peer)
                     if is_guarded(endpoints, address, port):
-                        found.append(Connection(int(fields[7]), address, port, int(fields[9])))
+                        found.append(Connection(
+                            int(fields[7]), address, port,
+                            int(fields[9]) == 0 and state in _UNSENT))
         except FileNotFoundError:  # no IPv6
             continue
     return found
@@ -78,7 +84,8 @@ def destroy(doomed: list[Connection]) -> int:
     from pyroute2.netlink import NETLINK_SOCK_DIAG
     from pyroute2.netlink.diag import DiagSocket
 
-    wanted = {(connection.uid, connection.address, connection.port) for connection in doomed}
+    wanted = {(connection.uid, connection.address, connection.port, connection.is_orphan)
+              for connection in doomed}
     destroyed = 0
     with DiagSocket() as lister, socket.socket(
             socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as killer:
@@ -87,7 +94,8 @@ def destroy(doomed: list[Connection]) -> int:
         for family in (socket.AF_INET, socket.AF_INET6):
             for found in lister.get_sock_stats(family=family, states=states):
                 address = found["idiag_dst"].removeprefix("::ffff:")
-                if (found["idiag_uid"], address, found["idiag_dport"]) not in wanted:
+                is_orphan = found["idiag_inode"] == 0 and found["idiag_state"] in _UNSENT
+                if (found["idiag_uid"], address, found["idiag_dport"], is_orphan) not in wanted:
                     continue
                 source, peer = (socket.inet_pton(family, found[field])
                                 for field in ("idiag_src", "idiag_dst"))

@@ -12,6 +12,7 @@ TABLE = "inet pam_spice"
 DELETE_TABLE = f"add table {TABLE}\ndelete table {TABLE}\n"
 """Added first, so that it can't fail where there is none."""
 DENY_PREFIX = "pam-spice deny "
+CUT_PREFIX = "pam-spice cut "
 # After NAT of local packets (-100), whose new destination must be seen; before the other filters.
 _PRIORITY = -5
 _ELEMENTS_PER_LINE = 500
@@ -29,6 +30,9 @@ def render_guard(endpoints: list[Endpoint]) -> str:
         for at in range(0, len(elements), _ELEMENTS_PER_LINE):
             some = ", ".join(elements[at:at + _ELEMENTS_PER_LINE])
             lines.append(f"add element {TABLE} guarded{family} {{ {some} }}")
+        # Connections that were reset towards the server; see the chain "cut".
+        lines.append(f"add set {TABLE} cut{family} {{ type {type_} . inet_service . {type_} . "
+                     f"inet_service; flags dynamic,timeout; timeout 5m; size 65535; }}")
     lines += [
         f"add map {TABLE} sessions {{ typeof meta skuid : verdict; }}",
         f"add chain {TABLE} output "
@@ -48,18 +52,37 @@ def render_guard(endpoints: list[Endpoint]) -> str:
             # A reset opens nothing, and without it the server would keep its half of a
             # connection that was cut, and with it the VM's seat.
             "tcp flags & rst == rst accept",
-            # Any owner at all: the match fails only where no socket is left.
-            "meta skuid >= 0 goto deny",
             "tcp flags & syn == syn goto deny",
+            # Segments without data: header lengths equal the packet's length.
+            *(f"ip hdrlength 5 tcp doff {words} ip length {20 + 4 * words} goto empty"
+              for words in range(5, 16)),
+            *(f"ip6 nexthdr tcp tcp doff {words} ip6 length {4 * words} goto empty"
+              for words in range(5, 16)),
+            "goto cut",
+        ],
+        "empty": [
+            # Any owner at all: the match fails only where no socket is left.
+            "meta skuid >= 0 tcp flags & fin == fin goto cut",
+            # An acknowledgement. The local half is reset; the server, unanswered, sends again,
+            # meets no socket, and gets its reset from that.
+            "meta skuid >= 0 goto deny",
             # FIN, TIME_WAIT and last ACKs of cleanly closed connections have no socket any more.
-            # They pass if they carry no data: header lengths equal the packet's length.
-            *(f"ip hdrlength 5 tcp doff {words} ip length {20 + 4 * words} accept"
-              for words in range(5, 16)),
-            *(f"ip6 nexthdr tcp tcp doff {words} ip6 length {4 * words} accept"
-              for words in range(5, 16)),
-            # With data, they are what was queued before a cut. Dropped, not answered: a reset here
-            # would end the local half alone, while a dropped one is there for the next cut.
-            "counter drop",
+            "accept",
+        ],
+        # What the sender would send again: its first packet becomes a reset, which ends the
+        # server's half (its data is not delivered), its next one is denied and ends the local
+        # half. A denial alone would leave the server's half, and with it the VM's seat.
+        "cut": [
+            "ip saddr . tcp sport . ip daddr . tcp dport @cut4 goto deny",
+            "ip6 saddr . tcp sport . ip6 daddr . tcp dport @cut6 goto deny",
+            # Without an owner it is what a viewer that ended had not sent yet: nothing to tell.
+            "meta skuid >= 0 limit rate 10/second burst 20 packets "
+            f'log prefix "{CUT_PREFIX}" flags skuid',
+            "add @cut4 { ip saddr . tcp sport . ip daddr . tcp dport } "
+            "tcp flags set rst counter accept",
+            "add @cut6 { ip6 saddr . tcp sport . ip6 daddr . tcp dport } "
+            "tcp flags set rst counter accept",
+            "goto deny",
         ],
         "deny": [f'limit rate 10/second burst 20 packets log prefix "{DENY_PREFIX}" flags skuid',
                  "counter reject with tcp reset"],
@@ -151,6 +174,8 @@ def parse_listing(listing: bytes) -> Observed:
                     jumps.add(key)
                 else:
                     static.append(("foreign jump", key, verdict))
+        if kind == "set" and name in ("cut4", "cut6"):
+            value.pop("elem", None)  # packets add them
         for expression in value.get("expr", []):
             if "counter" in expression:
                 expression["counter"] = None

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from hypothesis.configuration import set_hypothesis_home_dir
 
 import pam_spice.run
 
-# No directory of examples in the checkout; a failure prints how to play it again.
+# No database of examples: a failure prints how to play it again.
+set_hypothesis_home_dir(Path(__file__).parents[2] / "build" / "hypothesis")
 hypothesis.settings.register_profile("checkout", database=None, print_blob=True)
 hypothesis.settings.load_profile("checkout")
 
