@@ -3,7 +3,9 @@
 import difflib
 import ipaddress
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import TypeVar
 
 import yaml
@@ -61,10 +63,11 @@ class _PolicyParser:
 
     def _policy(self, root: yaml.Node) -> Policy:
         keys = ("timezone", "servers", "consoles", "windows", "grants", "workstation")
-        section = self._fields(root, "the policy", keys, required=())
-        # These two colour every entry: if one is bad, no grant can be trusted to mean what it says.
-        timezone = self._timezone(root, section.get("timezone"))
-        workstation = self._workstation(section.get("workstation"))
+        # These three colour every entry: if one is bad, no grant can be trusted to mean what it
+        # says. The rest is read all the same, to show all that is wrong.
+        section, are_keys_good = self._read_fields(root, "the policy", keys, required=())
+        timezone = self._or_none(self._timezone, root, section.get("timezone"))
+        workstation = self._or_none(self._workstation, section.get("workstation"))
         self._named(section.get("servers"), "servers", self.servers, self._server)
         self._named(section.get("consoles"), "consoles", self.consoles, self._console)
         self._named(section.get("windows"), "windows", self.windows, self._named_window)
@@ -75,12 +78,21 @@ class _PolicyParser:
                     grants.append(self._grant(node))
                 except BadEntry:
                     continue
+        if not are_keys_good or timezone is None or workstation is None:
+            raise BadEntry
         return Policy(timezone,
                       {name: server for name, server in self.servers.items() if server},
                       {name: console for name, console in self.consoles.items() if console},
                       tuple(grants), workstation)
 
     # Sections
+
+    @staticmethod
+    def _or_none(read: Callable[..., _T], *arguments: object) -> _T | None:
+        try:
+            return read(*arguments)
+        except BadEntry:
+            return None
 
     def _items_or_none(self, node: yaml.Node, what: str) -> list[yaml.Node]:
         try:
@@ -97,8 +109,12 @@ class _PolicyParser:
             pairs = list(self.document.pairs(node, what))
         except BadEntry:
             return
+        twice = {name for name, count in Counter(
+            str(key_node.value) for key_node, _ in node.value).items() if count > 1}
         for name, key_node, value in pairs:
             into[name] = None
+            if name in twice:  # already complained of; nobody knows which of the two is meant
+                continue
             try:
                 self._match(_NAME, key_node, name, "a name", "use letters, digits and _ . -")
                 into[name] = read(name, value)
@@ -109,6 +125,14 @@ class _PolicyParser:
                 required: tuple[str, ...]) -> dict[str, yaml.Node]:
         """The entries of a mapping whose keys are given; raises BadEntry after listing all that
         is wrong with the keys."""
+        fields, are_good = self._read_fields(node, what, known, required)
+        if not are_good:
+            raise BadEntry
+        return fields
+
+    def _read_fields(self, node: yaml.Node, what: str, known: tuple[str, ...],
+                     required: tuple[str, ...]) -> tuple[dict[str, yaml.Node], bool]:
+        """The entries with known keys, and whether there was nothing wrong with the keys."""
         before = len(self.document.problems)
         fields = {}
         for key, key_node, value in self.document.pairs(node, what):
@@ -120,9 +144,7 @@ class _PolicyParser:
         for key in required:
             if key not in fields:
                 self.document.complain(node, f"{what} lacks the key {key!r}", f"add `{key}:`")
-        if len(self.document.problems) > before:
-            raise BadEntry
-        return fields
+        return fields, len(self.document.problems) == before
 
     def _timezone(self, root: yaml.Node, node: yaml.Node | None) -> str:
         name = local_zone_name() if node is None else self.document.text(node, "timezone")
@@ -209,7 +231,9 @@ class _PolicyParser:
 
     def _when(self, node: yaml.Node) -> tuple[Window, ...]:
         windows: list[Window] = []
-        for item in self.document.one_or_more(node, "when"):
+        items = self.document.one_or_more(node, "when")
+        self._refuse_torn_literals(items)
+        for item in items:
             text = self.document.raw(item, "when")
             if text in self.windows:
                 named = self.windows[text]
@@ -221,7 +245,21 @@ class _PolicyParser:
                 windows.extend(self._literal(item, text))
         return tuple(dict.fromkeys(windows))
 
+    def _refuse_torn_literals(self, nodes: list[yaml.Node]) -> None:
+        """``[Wed,Thu 08:00-12:00]`` without quotes is two items to YAML, and the first would be
+        open the whole day. A blank after the comma says that two were meant."""
+        for left, right in pairwise(nodes):
+            if (isinstance(left, yaml.ScalarNode) and isinstance(right, yaml.ScalarNode)
+                    and not left.style and not right.style
+                    and left.end_mark.line == right.start_mark.line
+                    and left.end_mark.column + 1 == right.start_mark.column
+                    and " " not in left.value and " " in right.value):
+                raise self.document.complain(
+                    left, f"it is not clear whether {left.value!r} is a window of its own",
+                    f'write "{left.value},{right.value}" in quotes, or a blank after the comma')
+
     def _literals(self, nodes: list[yaml.Node]) -> tuple[Window, ...]:
+        self._refuse_torn_literals(nodes)
         return tuple(dict.fromkeys(window for node in nodes for window in
                                    self._literal(node, self.document.raw(node, "a window"))))
 

@@ -142,7 +142,7 @@ class Reconciliation:
                 record = self._admit(session)
                 if record is not None:
                     admitted[session.id, session.leader] = record
-            elif self.phase == "open":
+            elif self.phase == "open" and why_not is not None:
                 journal.log(journal.INFO, f"nothing opened for {session.user}: {why_not}",
                             event="refused", user=session.user, uid=session.uid,
                             session=session.id, service=session.service, reason=why_not)

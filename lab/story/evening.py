@@ -71,6 +71,7 @@ def _leaptest_is_refused(stage: Stage) -> None:
                ran.status and "not allowed" in ran.text, ran.text)
     ran = stage.lab.run_at("spice-open leaptest", 2)
     stage.line("leaptest is refused by the launcher", ran.status == 1, ran.text)
+    stage.keep_screen(2, "myself-refused-leaptest")
     got = stage.connect(MYSELF, 20004)
     stage.line("leaptest is refused by the kernel, even with the viewer's gid", got == REFUSED,
                got)
@@ -87,6 +88,7 @@ def mybro_waits_until_myself_has_left(stage: Stage) -> None:
     stage.line("mybro has no chain", stage.chains() == {MYSELF}, stage.chains())
     ran = stage.lab.run_at("spice-open", 2)
     stage.line("spice-open tells him why", ran.status == 1 and "myself" in ran.text, ran.text)
+    stage.keep_screen(2, "mybro-waits")
     got = stage.connect(MYBRO, 20004)
     stage.line("the kernel refuses him", got == REFUSED, got)
 

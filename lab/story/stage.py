@@ -96,6 +96,10 @@ class Stage:
             holds = False
         self.line(fact, holds, f"{time.monotonic() - began:.2f} s")
 
+    def keep_screen(self, tty: int, name: str) -> None:
+        """Keep what a virtual terminal shows, beside the pictures."""
+        (self.pictures / f"{name}.txt").write_text(seat.screen(tty) + "\n")
+
     # The workstation
 
     def set_policy(self, text: str) -> None:
