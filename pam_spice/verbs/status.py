@@ -3,12 +3,15 @@
 import argparse
 import time
 
+from conf.intervals import DAY, merged
 from conf.lookup import CompiledPolicy, Unusable
 from pam_spice import paths, sockets
 from pam_spice.desired import allows
 from pam_spice.firewall import Chain, nft
 from pam_spice.verbs import NO, YES, iso, need_root, print_json
 from session.records import Record, read_records
+
+_AHEAD = 60 * DAY
 
 
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -51,15 +54,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _session(record: Record, chain: Chain, now: int) -> dict[str, object]:
     consoles = []
-    for grant in record.grants:
-        address = grant.addresses[0]
-        rules = [rule for rule in chain if rule[:2] == (address, grant.port)]
-        open_rules = [rule for rule in rules if allows((rule,), address, grant.port, now)]
-        end = max((rule[4] for rule in open_rules), default=0)
-        starts = [rule[3] for rule in rules if rule[3] > now]
-        consoles.append({"console": grant.console, "open": bool(open_rules),
-                         "until": iso(end) if end else None,
-                         "next": iso(min(starts)) if starts else None})
+    for name in sorted({grant.console for grant in record.grants}):
+        grants = [grant for grant in record.grants if grant.console == name]
+        # What the kernel does now; until and next by the grants, for the chain ends earlier.
+        is_open = all(allows(chain, address, grants[0].port, now)
+                      for address in grants[0].addresses)
+        until = following = None
+        if all(grant.windows is not None for grant in grants):
+            coming = merged([interval for grant in grants for interval in
+                             grant.open_in(record.offsets, now, now + _AHEAD)])
+            until = next((end for start, end in coming if start == now), None)
+            following = next((start for start, _ in coming if start > now), None)
+        consoles.append({"console": name, "open": is_open,
+                         "until": iso(until) if is_open else None, "next": iso(following)})
     return {"session": record.session, "user": record.user, "uid": record.uid,
             "state": record.state, "revision": record.revision, "consoles": consoles}
 

@@ -1,0 +1,160 @@
+"""The admin's questions on the command line: what is printed, and the exit status."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from pam_spice.cli import main
+
+POLICY = """\
+timezone: Europe/Berlin
+servers:
+  mysrv:
+    host: mysrv.example
+    addresses: [192.168.2.2, "fd00::2"]
+    guarded_ports: [20001-20010]
+    ca_file: /etc/pam-spice/mysrv-ca.pem
+consoles:
+  bookkeeping: {server: mysrv, tls_port: 20001}
+  webdev:      {server: mysrv, tls_port: 20002}
+windows:
+  evenings: [Mon-Fri 18:00-22:00]
+grants:
+  - {user: charlie, console: bookkeeping}
+  - {user: boss, console: bookkeeping, when: evenings}
+  - {user: maggie, console: webdev, when: [Mon, Tue]}
+  - {group: auditors, console: [bookkeeping, webdev], when: "Fri 22:00-06:00"}
+"""
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> str:
+    path = tmp_path / "policy.yaml"
+    path.write_text(POLICY)
+    return str(path)
+
+
+def asked(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, object]:
+    """The exit status and the JSON document on standard output, which holds nothing else."""
+    status = main([*arguments, "--json"])
+    return status, json.loads(capsys.readouterr().out)
+
+
+def test_check_of_a_good_policy_is_yes(policy: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert asked(capsys, "check", "--policy", policy) == (
+        0, {"ok": True, "usable": True, "problems": []})
+    assert main(["check", "--policy", policy]) == 0
+    assert "4 grants" in capsys.readouterr().out
+
+
+def test_check_of_a_policy_with_a_bad_entry_is_no_with_its_place(
+        policy: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(policy).write_text(POLICY.replace("user: boss", "usr: boss"))
+    status, document = asked(capsys, "check", "--policy", policy)
+    assert status == 1
+    assert isinstance(document, dict)
+    assert (document["ok"], document["usable"]) == (False, True)
+    assert [(each["line"], each["column"]) for each in document["problems"]] == [(15, 6)]
+    assert main(["check", "--policy", policy]) == 1
+    assert f"{policy}:15:6: a grant has no key 'usr'\n" in capsys.readouterr().err
+
+
+def test_check_of_what_is_no_policy_is_unusable(policy: str,
+                                                capsys: pytest.CaptureFixture[str]) -> None:
+    Path(policy).write_text("grants: [")
+    assert asked(capsys, "check", "--policy", policy)[0] == 2
+    assert main(["check", "--policy", f"{policy}.away"]) == 2
+    assert "No such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("user", "console", "at", "answer"), [
+    ("charlie", "bookkeeping", "2026-11-23T03:00:00+01:00", (True, None, None)),
+    ("charlie", "webdev", "2026-11-23T03:00:00+01:00", (False, None, None)),
+    # Berlin is an hour ahead of UTC in winter, two in summer.
+    ("boss", "bookkeeping", "2026-11-23T17:59:59+01:00", (False, None, "2026-11-23T17:00:00")),
+    ("boss", "bookkeeping", "2026-11-23T18:00:00",
+     (True, "2026-11-23T21:00:00", "2026-11-24T17:00:00")),
+    ("boss", "bookkeeping", "2026-11-27T21:00:00Z", (False, None, "2026-11-30T17:00:00")),
+    ("boss", "bookkeeping", "2026-07-01T16:00:00Z",
+     (True, "2026-07-01T20:00:00", "2026-07-02T16:00:00")),
+    ("maggie", "webdev", "2026-11-23T12:00:00Z",
+     (True, "2026-11-24T23:00:00", "2026-11-29T23:00:00"))])
+def test_explain_tells_the_verdict_its_end_and_the_next_time(
+        user: str, console: str, at: str, answer: tuple[bool, str | None, str | None],
+        policy: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, document = asked(capsys, "explain", user, console, "--at", at, "--groups", "",
+                             "--policy", policy)
+    allowed, until, following = answer
+    assert isinstance(document, dict)
+    assert status == (0 if allowed else 1)
+    assert document["allowed"] is allowed
+    assert document["until"] == (until and f"{until}+00:00")
+    assert document["next"] == (following and f"{following}+00:00")
+    assert document["reason"]
+
+
+def test_explain_names_the_entry_that_decides_and_what_the_others_lack(
+        policy: str, capsys: pytest.CaptureFixture[str]) -> None:
+    _, document = asked(capsys, "explain", "maggie", "webdev", "--at", "2026-11-23T12:00:00Z",
+                        "--groups", "", "--policy", policy)
+    assert isinstance(document, dict)
+    entries = {entry["line"]: entry for entry in document["entries"]}
+    assert entries[16]["counts"] is True
+    assert entries[17]["counts"] is False
+    assert "it is for group auditors" in entries[17]["lacks"]
+    assert document["reason"] == f"granted at {policy}:16"
+
+
+def test_explain_takes_groups_from_the_command_line(policy: str,
+                                                    capsys: pytest.CaptureFixture[str]) -> None:
+    question = ["explain", "someone", "webdev", "--at", "2026-11-28T02:00:00", "--policy", policy]
+    assert asked(capsys, *question, "--groups", "staff,auditors")[0] == 0
+    assert asked(capsys, *question, "--groups", "staff")[0] == 1
+
+
+def test_windows_are_absolute_merged_and_sorted(policy: str,
+                                                capsys: pytest.CaptureFixture[str]) -> None:
+    _, document = asked(capsys, "windows", "maggie", "--groups", "auditors",
+                        "--from", "2026-11-23T00:00:00", "--to", "2026-11-30T12:00:00",
+                        "--policy", policy)
+    assert document == [
+        {"console": "webdev", "start": "2026-11-22T23:00:00+00:00",
+         "end": "2026-11-24T23:00:00+00:00"},
+        {"console": "bookkeeping", "start": "2026-11-27T21:00:00+00:00",
+         "end": "2026-11-28T05:00:00+00:00"},
+        {"console": "webdev", "start": "2026-11-27T21:00:00+00:00",
+         "end": "2026-11-28T05:00:00+00:00"},
+        {"console": "webdev", "start": "2026-11-29T23:00:00+00:00",
+         "end": "2026-11-30T11:00:00+00:00"}]
+
+
+def test_windows_of_one_console_leave_out_the_others(policy: str,
+                                                     capsys: pytest.CaptureFixture[str]) -> None:
+    _, document = asked(capsys, "windows", "charlie", "bookkeeping", "--from", "2026-11-23",
+                        "--to", "2026-11-24", "--groups", "", "--policy", policy)
+    assert document == [{"console": "bookkeeping", "start": "2026-11-22T23:00:00+00:00",
+                         "end": "2026-11-23T23:00:00+00:00"}]
+
+
+@pytest.mark.parametrize("arguments", [
+    ["explain", "charlie", "nosuch"],
+    ["explain", "charlie", "webdev", "--at", "yesterday"],
+    ["explain", "charlie", "webdev", "--at", "0001-01-01T00:00:00"],
+    ["windows", "charlie", "--from", "2026-11-24", "--to", "2026-11-23"],
+    ["windows", "charlie", "nosuch", "--from", "2026-11-23", "--to", "2026-11-24"]])
+def test_an_unusable_question_exits_with_2_and_prints_no_document(
+        arguments: list[str], policy: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*arguments, "--groups", "", "--policy", policy, "--json"]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("pam-spice: ")
+
+
+@pytest.mark.parametrize("verb", [["status"], ["reconcile"], ["setup"], ["uninstall"]])
+def test_what_changes_the_workstation_needs_root(verb: list[str], monkeypatch: pytest.MonkeyPatch,
+                                                 capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1021)
+    assert main(verb) == 2
+    assert "needs root" in capsys.readouterr().err
