@@ -38,10 +38,11 @@ Admissions = dict[tuple[str, int], Record]
 class Plan:
     """The difference between what should be and what is."""
 
-    __slots__ = ("close", "guard", "guard_file", "remove", "set", "write")
+    __slots__ = ("close", "foreign", "guard", "guard_file", "remove", "set", "write")
 
     def __init__(self) -> None:
-        self.guard: str | None = None  # the guard's text, where the table must be made anew
+        self.guard: str | None = None  # the guard's text, where it must be loaded
+        self.foreign: list[tuple[str, str]] = []  # what others put into our table
         self.guard_file: str | None = None  # the same, where the file for the boot is not it
         self.set: dict[int, Chain] = {}
         self.close: list[int] = []
@@ -50,9 +51,17 @@ class Plan:
 
     def transaction(self) -> str:
         """What the kernel is told; empty if nothing."""
-        return (nft.DELETE_TABLE + self.guard if self.guard else "") + "".join(
-            [nft.render_close(uid) for uid in self.close]
-            + [nft.render_open(uid, chain) for uid, chain in sorted(self.set.items())])
+        return "".join([self.guard + nft.FLUSH_SESSIONS if self.guard else "",
+                        *(nft.render_close(uid) for uid in self.close), self._opening(),
+                        nft.render_removal(self.foreign)])
+
+    def transaction_from_nothing(self) -> str:
+        """The same, with the table deleted first. A packet that is being judged at this very
+        moment may be judged by halves, so this is for a table that can't be mended otherwise."""
+        return f"{nft.DELETE_TABLE}{self.guard}{self._opening()}"
+
+    def _opening(self) -> str:
+        return "".join(nft.render_open(uid, chain) for uid, chain in sorted(self.set.items()))
 
     def describe(self) -> list[str]:
         """The plan for a person, a line each."""
@@ -269,10 +278,12 @@ class Reconciliation:
         chains = observed.chains if observed else {}
         jumps = observed.jumps if observed else set()
         if guard is not None and (observed is None or observed.guard != _content(paths.GUARD_SEEN)):
-            # Made anew, in the same transaction: what others put into our table goes.
             self.plan.guard = guard
-            chains, jumps = {}, set()
-        elif observed is None:
+            self.plan.foreign = observed.foreign if observed else []
+            self.plan.set = dict(self.chains)
+            self.plan.close = sorted(set(chains) - set(self.chains))
+            return
+        if observed is None:
             return
         self.plan.set = {uid: chain for uid, chain in self.chains.items()
                          if chains.get(uid) != chain or uid not in jumps}
@@ -283,10 +294,10 @@ class Reconciliation:
     def _apply(self) -> None:
         if self.plan.guard_file:
             write_atomically(paths.GUARD, self.plan.guard_file.encode())
-        if transaction := self.plan.transaction():
-            nft.apply(transaction)
         if self.plan.guard:
-            self._remember_guard()
+            self._load_guard()
+        elif transaction := self.plan.transaction():
+            nft.apply(transaction)
         for session in self.plan.remove:
             remove_record(session)
         self._log()
@@ -297,8 +308,15 @@ class Reconciliation:
         if self.plan.write or self.plan.remove:
             wake_watcher()
 
-    def _remember_guard(self) -> None:
-        observed = nft.observe()
+    def _load_guard(self) -> None:
+        try:
+            nft.apply(self.plan.transaction())
+            observed = nft.observe()
+        except CommandFailed:
+            observed = None
+        if observed is None or observed.foreign:
+            nft.apply(self.plan.transaction_from_nothing())
+            observed = nft.observe()
         if observed is not None:
             write_atomically(paths.GUARD_SEEN, observed.guard.encode())
         journal.log(journal.WARNING, "the guard was loaded: it was missing or changed",

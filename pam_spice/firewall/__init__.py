@@ -10,9 +10,11 @@ Chain = tuple[Rule, ...]
 class Observed:
     """What the kernel's table holds."""
 
-    __slots__ = ("chains", "guard", "jumps")
+    __slots__ = ("chains", "foreign", "guard", "jumps")
 
-    def __init__(self, guard: str, chains: dict[int, Chain | None], jumps: set[int]) -> None:
+    def __init__(self, guard: str, chains: dict[int, Chain | None], jumps: set[int],
+                 foreign: list[tuple[str, str]]) -> None:
         self.guard = guard  # a digest of all that is not a user's
         self.chains = chains  # None: something in it is not ours
         self.jumps = jumps  # the uids that are sent to their chain
+        self.foreign = foreign  # (kind, name) of what others put into our table

@@ -11,6 +11,13 @@ from pam_spice.run import CommandFailed, run
 TABLE = "inet pam_spice"
 DELETE_TABLE = f"add table {TABLE}\ndelete table {TABLE}\n"
 """Added first, so that it can't fail where there is none."""
+
+FLUSH_SESSIONS = f"flush map {TABLE} sessions\n"
+
+_OURS = frozenset(("guarded4", "guarded6", "cut4", "cut6", "sessions", "output", "forward", "guard",
+                   "refuse", "empty", "cut", "deny"))
+"""The names of all that render_guard puts into the table."""
+
 DENY_PREFIX = "pam-spice deny "
 CUT_PREFIX = "pam-spice cut "
 # After NAT of local packets (-100), whose new destination must be seen; before the other filters.
@@ -115,6 +122,14 @@ def render_close(uid: int) -> str:
                       f"flush chain {TABLE} {name}", f"delete chain {TABLE} {name}", ""])
 
 
+def render_removal(foreign: list[tuple[str, str]]) -> str:
+    """Take out what others put into our table; after our own rules, which may have used it, are
+    made anew."""
+    named = [(kind, name) for kind, name in foreign if kind in ("chain", "set", "map")]
+    return "".join([f"flush {kind} {TABLE} {name}\n" for kind, name in named]
+                   + [f"delete {kind} {TABLE} {name}\n" for kind, name in named])
+
+
 def _render_rule(rule: Rule) -> str:
     address, port, gid, start, end = rule
     family = "ip6" if ":" in address else "ip"
@@ -154,6 +169,7 @@ def parse_listing(listing: bytes) -> Observed:
     chains: dict[int, Chain | None] = {}
     jumps: set[int] = set()
     static: list[object] = []
+    foreign: list[tuple[str, str]] = []
     for entry in json.loads(listing)["nftables"]:
         (kind, value), = entry.items()
         if kind == "metainfo":
@@ -180,8 +196,10 @@ def parse_listing(listing: bytes) -> Observed:
             if "counter" in expression:
                 expression["counter"] = None
         static.append(entry)
+        if kind not in ("table", "rule") and name not in _OURS:
+            foreign.append((kind, str(name)))
     digest = hashlib.sha256(json.dumps(static, sort_keys=True).encode()).hexdigest()
-    return Observed(digest, chains, jumps)
+    return Observed(digest, chains, jumps, foreign)
 
 
 def _uid_of(chain: object) -> int | None:

@@ -36,7 +36,7 @@ def test_setup_puts_back_what_an_update_took_away(installed: Lab) -> None:
 
 def test_a_reinstalled_viewer_keeps_its_permissions(installed: Lab) -> None:
     override = installed.workstation.run(["dpkg-statoverride", "--list", f"/{VIEWER}"]).stdout
-    assert override == f"root spicegrp 0750 /{VIEWER}\n"
+    assert override == f"root spicegrp 750 /{VIEWER}\n"
 
 
 def test_uninstall_dry_run_changes_nothing(installed: Lab) -> None:
