@@ -106,6 +106,7 @@ def compile_policy(source: Source, target: str, now: int, owner: int = 0) -> Com
         FORMAT,
         f"revision {source.revision}",
         f"outcome {source.outcome}",
+        f"since {now - _DAY}",
         f"expires {now + _RECOMPILE_AFTER}",
         f"one_user {workstation.one_user:d}",
         f"require_seat {workstation.require_seat:d}",

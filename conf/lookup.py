@@ -86,7 +86,7 @@ class CompiledPolicy:
         self.revision = values["revision"]
         self.outcome = values["outcome"]
         self.sudo_password = values["sudo_password"] == "1"  # noqa: S105
-        self.expires = int(values["expires"])
+        self.since, self.expires = int(values["since"]), int(values["expires"])
         self.settings = Settings(values["one_user"] == "1", values["require_seat"] == "1",
                                  tuple(filter(None, values["services"].split(","))))
         self._body = body
@@ -95,7 +95,8 @@ class CompiledPolicy:
 
     def is_current(self, now: int) -> bool:
         """Whether the sources are those that were compiled, and the zones' offsets reach on."""
-        return now < self.expires and all(stamp(path) == then for path, then in self.sources)
+        return self.since <= now < self.expires and all(
+            stamp(path) == then for path, then in self.sources)
 
     def grants_of(self, subjects: list[str]) -> tuple[list[GrantLine], list[str]]:
         """The grants of ``user:NAME`` and ``group:NAME``, and the lines that are damaged."""

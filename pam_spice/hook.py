@@ -12,11 +12,16 @@ import os
 _TIME_LIMIT = 8
 """Seconds; a login must never wait longer, whatever hangs: NSS, nft, a lock."""
 
+_CHILDREN_LIMIT = 6.0
+"""Seconds; less, so that no nft outlives its hook and opens what a later hook has closed."""
+
 
 def main(phase: str) -> int:
     """Reconcile for the session whose PAM stack called; 0, or 1 if something failed."""
-    # A caller may have left SIGALRM ignored or blocked; its default action ends the process.
-    _signal.signal(_signal.SIGALRM, _signal.SIG_DFL)
+    # A caller may have left them ignored or blocked. SIGALRM's default action ends the process;
+    # with SIGCHLD ignored a child's end could not be waited for.
+    for number in (_signal.SIGALRM, _signal.SIGCHLD):
+        _signal.signal(number, _signal.SIG_DFL)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
     _signal.alarm(_TIME_LIMIT)
     os.chdir("/")
@@ -25,14 +30,16 @@ def main(phase: str) -> int:
 
     from pam_spice import journal
     from pam_spice.reconcile import Reconciliation
-    from pam_spice.run import CommandFailed
+    from pam_spice.run import CommandFailed, limit_all
 
+    limit_all(_CHILDREN_LIMIT)
+    leader = os.getppid()
     try:
         try:
-            Reconciliation(os.getppid(), phase).run()
+            Reconciliation(leader, phase).run()
         except CommandFailed:
             # The table may have been flushed; the whole workstation is put right then.
-            Reconciliation().run()
+            Reconciliation(leader, phase, full=True).run()
     except Exception as error:  # a defect of ours too must be heard of, and never end a login
         journal.log(journal.ERROR, f"{phase}: {error!r}", event="hook-failed", phase=phase)
         return 1

@@ -96,5 +96,5 @@ def bring(services: Sequence[str]) -> None:
 
     Raises OSError or CommandFailed.
     """
-    if PROFILE.exists() and PROFILE.read_text(encoding="utf-8") != profile(services):
+    if PROFILE.exists() and not is_in_place(services):
         install(services)

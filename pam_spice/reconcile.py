@@ -25,6 +25,7 @@ from session.processes import start_ticks
 from session.records import (
     CLOSED,
     Record,
+    overwrite_record,
     read_records,
     recorded_names,
     remove_record,
@@ -84,12 +85,16 @@ def _time(seconds: int) -> str:
 
 
 class Reconciliation:
-    """One run. ``leader`` and ``phase`` ("open" or "close") are the hint of a login or logout."""
+    """One run. ``leader`` and ``phase`` ("open" or "close") are the hint of a login or logout;
+    with ``full`` the whole workstation is put right all the same."""
 
-    def __init__(self, leader: int | None = None, phase: str | None = None) -> None:
+    def __init__(self, leader: int | None = None, phase: str | None = None,
+                 full: bool = False) -> None:
         self.now = int(time.time())
         self.leader = leader
         self.phase = phase
+        self.is_full = full or leader is None
+        self.strangers: frozenset[str] = frozenset()
         self.policy: CompiledPolicy | None = None
         self.endpoints: list[Endpoint] = []
         self.records: dict[str, Record] = {}
@@ -104,7 +109,11 @@ class Reconciliation:
         os.makedirs(paths.RUN, 0o711, exist_ok=True)
         os.makedirs(f"{paths.RUN}/sessions", 0o711, exist_ok=True)
         self._read_policy()
+        # NSS may hang, so it is asked before the lock is taken.
         admissions = self._admissions()
+        if self.is_full:
+            self.strangers = frozenset(name for name, record in read_records().items()
+                                       if not _still_the_same_person(record))
         with Lock(paths.LOCK):
             known = read_records()
             self._plan_records(known, admissions)
@@ -119,7 +128,9 @@ class Reconciliation:
 
     def _read_policy(self) -> None:
         try:
-            self.policy = current_policy(self.now)
+            # A logout needs nothing of an edit, and must not wait for it to be compiled.
+            self.policy = (CompiledPolicy(paths.COMPILED) if self.phase == "close"
+                           else current_policy(self.now))
             self.endpoints = self.policy.endpoints
         except (Unusable, OSError) as error:
             journal.log(journal.ERROR, f"no compiled policy, nothing new opens: {error}",
@@ -131,8 +142,8 @@ class Reconciliation:
                 pass
 
     def _admissions(self) -> Admissions:
-        """Records for the sessions that are new; asks NSS, so done before the lock is taken."""
-        if self.policy is None:
+        """Records for the sessions that are new."""
+        if self.policy is None or self.phase == "close":
             return {}
         try:
             sessions = read_sessions()
@@ -144,7 +155,7 @@ class Reconciliation:
             known = records.get(session.id)
             if known is not None and known.is_of(session.uid, session.leader):
                 continue
-            if self.leader is not None and session.leader != self.leader:
+            if not self.is_full and session.leader != self.leader:
                 continue
             why_not = why_not_eligible(session, self.policy.settings)
             if why_not is None and is_alive(session):
@@ -205,6 +216,8 @@ class Reconciliation:
             try:
                 write_record(record)
             except OSError as error:
+                if record.state == CLOSED and _is_overwritten(record):
+                    continue
                 journal.log(journal.ERROR, f"session {record.session} of {record.user} can't be "
                             f"recorded as {record.state}, nothing opens for it: {error}",
                             event="record-failed", user=record.user, uid=record.uid,
@@ -218,7 +231,7 @@ class Reconciliation:
         touched |= {known[name].uid for name in self.plan.remove if name in known}
         gid = _viewer_gid()
         self.chains = {} if gid is None else desired_chains(self.records, gid, self.now)
-        if self.leader is None:
+        if self.is_full:
             self._compare(nft.observe())
         else:
             self.plan.set = {uid: chain for uid, chain in self.chains.items() if uid in touched}
@@ -251,14 +264,14 @@ class Reconciliation:
 
     def _counts(self, session: LogindSession, record: Record | None,
                 admissions: Admissions) -> bool:
-        if record is None or not record.is_of(session.uid, session.leader):
-            return (session.id, session.leader) in admissions and is_alive(session)
         if self._is_leaving(session.leader):
             return False
+        if record is None or not record.is_of(session.uid, session.leader):
+            return (session.id, session.leader) in admissions and is_alive(session)
         # The policy of its login holds on, so only what changes by itself is asked again.
         return (session.state in ("opening", "online", "active") and is_ordinary(session.uid)
                 and start_ticks(record.leader) == record.leader_start
-                and _still_the_same_person(record))
+                and record.session not in self.strangers)
 
     def _is_leaving(self, leader: int) -> bool:
         return self.phase == "close" and leader == self.leader
@@ -292,18 +305,23 @@ class Reconciliation:
     # Applying
 
     def _apply(self) -> None:
-        if self.plan.guard_file:
-            write_atomically(paths.GUARD, self.plan.guard_file.encode())
         if self.plan.guard:
             self._load_guard()
-        elif transaction := self.plan.transaction():
-            nft.apply(transaction)
+        else:
+            if self.plan.close:
+                # First and by itself: of all that is done this alone needs no NSS (see nft).
+                nft.apply(nft.render_empty(self.plan.close))
+            if not self.is_full and self.phase == "close":
+                self._cut()
+            if transaction := self.plan.transaction():
+                nft.apply(transaction)
+        if self.plan.guard_file:
+            _try_to_write(paths.GUARD, self.plan.guard_file)
         for session in self.plan.remove:
             remove_record(session)
         self._log()
-        if self.leader is None or self.phase == "close":
+        if self.is_full:
             self._cut()
-        if self.leader is None:
             self._follow_settings()
         if self.plan.write or self.plan.remove:
             wake_watcher()
@@ -318,7 +336,7 @@ class Reconciliation:
             nft.apply(self.plan.transaction_from_nothing())
             observed = nft.observe()
         if observed is not None:
-            write_atomically(paths.GUARD_SEEN, observed.guard.encode())
+            _try_to_write(paths.GUARD_SEEN, observed.guard)
         journal.log(journal.WARNING, "the guard was loaded: it was missing or changed",
                     event="guard-loaded")
 
@@ -371,6 +389,23 @@ def _still_the_same_person(record: Record) -> bool:
                 and pwd.getpwuid(record.uid).pw_name == record.user)
     except KeyError:
         return True
+
+
+def _is_overwritten(record: Record) -> bool:
+    """Whether a logout could be written into the record's own file: that needs no room."""
+    try:
+        overwrite_record(record)
+    except OSError:
+        return False
+    return True
+
+
+def _try_to_write(path: str, text: str) -> None:
+    """A file that spares the next run work, or serves the next boot; not worth failing for."""
+    try:
+        write_atomically(path, text.encode())
+    except OSError as error:
+        journal.log(journal.ERROR, f"can't write {path}: {error}", event="write-failed")
 
 
 def _viewer_gid() -> int | None:

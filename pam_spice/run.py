@@ -18,6 +18,15 @@ _SIGKILL = 9
 _SIGNALS_TO_RESET = (2, 13, 14, 15, 17)  # INT PIPE ALRM TERM CHLD: a caller may ignore them
 
 
+_deadline: float | None = None
+
+
+def limit_all(seconds: float) -> None:
+    """No program started from now on may run longer than until this many seconds from now."""
+    global _deadline
+    _deadline = time.monotonic() + seconds
+
+
 class CommandFailed(Exception):
     """A program could not be started, failed, or took too long."""
 
@@ -55,6 +64,8 @@ def run(argv: list[str], data: bytes = b"", *, timeout: float = 20.0,
     Raises CommandFailed, also for an exit status that is not among ``ok``.
     """
     assert argv[0].startswith("/")
+    if _deadline is not None:
+        timeout = min(timeout, _deadline - time.monotonic())
     files = [os.memfd_create(name, os.MFD_CLOEXEC) for name in ("stdin", "stdout", "stderr")]
     try:
         write_all(files[0], data)
@@ -74,7 +85,7 @@ def run(argv: list[str], data: bytes = b"", *, timeout: float = 20.0,
     completed = Completed(status if status is not None else -1, output,
                           error_output.decode("utf-8", "replace").strip())
     if status is None:
-        raise CommandFailed(argv, f"did not end within {timeout:g} s and was killed",
+        raise CommandFailed(argv, f"did not end within {round(timeout, 1):g} s and was killed",
                             completed.error)
     if status not in ok:
         how = f"exit status {status}" if status >= 0 else f"signal {-status}"

@@ -50,7 +50,7 @@ def render(grants: Iterable[GrantLine], password: bool) -> str:
         names = sorted(map(_escape_subject, subjects))
         for at in range(0, len(names), _NAMES_PER_LINE):
             lines.append(f"{', '.join(names[at:at + _NAMES_PER_LINE])} ALL = (:{VIEWER_GROUP}) "
-                         f"{'' if password else 'NOPASSWD: '}{alias}")
+                         f"{'PASSWD' if password else 'NOPASSWD'}: {alias}")
     return "\n".join([*lines, ""])
 
 
@@ -87,7 +87,7 @@ def bring(compiled: CompiledPolicy, records: Iterable[Record]) -> bool:
     text = (f"{_HEAD}{key} {_digest(rules)}\n"
             f"# Made by pam-spice from {paths.POLICY}; edits here are overwritten.\n{rules}")
     # sudo reads no file in sudoers.d whose name has a dot, so this one is never live.
-    candidate = f"{paths.SUDOERS}.check"
+    candidate = f"{paths.SUDOERS}.{os.getpid()}"
     write_atomically(candidate, text.encode(), _MODE)
     try:
         run([paths.VISUDO, "-cf", candidate])

@@ -9,7 +9,7 @@ grants. (Ownership would let him fill root's tmpfs; a primary group may be share
 import os
 import struct
 
-from conf.files import write_atomically
+from conf.files import write_all, write_atomically
 from conf.grantline import (
     DamagedLine,
     GrantLine,
@@ -116,6 +116,21 @@ def read_record(session: str, directory: str = DIRECTORY) -> Record | None:
         return parse_record(b"".join(chunks).decode())
     except (OSError, ValueError, DamagedLine):
         return None
+    finally:
+        os.close(descriptor)
+
+
+def overwrite_record(record: Record, directory: str = DIRECTORY) -> None:
+    """Write a record that holds no grants any more into its old file, which a full disk still
+    allows. Not atomic: half a record is none. Raises OSError."""
+    text = format_record(Record(record.session, record.uid, record.user, record.leader,
+                                record.leader_start, record.since, record.revision, record.state,
+                                {}, [])).encode()
+    descriptor = os.open(f"{directory}/{record.session}",
+                         os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        write_all(descriptor, text)
+        os.ftruncate(descriptor, len(text))
     finally:
         os.close(descriptor)
 

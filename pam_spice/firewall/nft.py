@@ -14,8 +14,15 @@ DELETE_TABLE = f"add table {TABLE}\ndelete table {TABLE}\n"
 
 FLUSH_SESSIONS = f"flush map {TABLE} sessions\n"
 
-_OURS = frozenset(("guarded4", "guarded6", "cut4", "cut6", "sessions", "output", "forward", "guard",
-                   "refuse", "empty", "cut", "deny"))
+_OWNED = "meta skuid != @nobody"
+"""Any owner at all: the match fails only where a packet has no socket any more."""
+
+# A user may route his packets (RFC 8754; IPv4 options), so that the guard sees another address.
+_DETOURS = ("exthdr rt exists goto deny", "ip option lsrr exists goto deny",
+            "ip option ssrr exists goto deny")
+
+_OURS = frozenset(("ports", "nobody", "guarded4", "guarded6", "cut4", "cut6", "sessions", "output",
+                   "forward", "outgoing", "forwarded", "guard", "refuse", "empty", "cut", "deny"))
 """The names of all that render_guard puts into the table."""
 
 DENY_PREFIX = "pam-spice deny "
@@ -39,8 +46,16 @@ def render_guard(endpoints: list[Endpoint]) -> str:
             lines.append(f"add element {TABLE} guarded{family} {{ {some} }}")
         # Connections that were reset towards the server; see the chain "cut".
         lines.append(f"add set {TABLE} cut{family} {{ type {type_} . inet_service . {type_} . "
-                     f"inet_service; flags dynamic,timeout; timeout 5m; size 65535; }}")
+                     f"inet_service; flags dynamic,timeout; timeout 30s; size 65535; }}")
     lines += [
+        # Ports alone: with a routing header or a source route the address is not the last one.
+        f"add set {TABLE} ports {{ type inet_service; flags interval; }}",
+        f"flush set {TABLE} ports",
+        *(f"add element {TABLE} ports {{ {low}-{high} }}" for low, high in _ports(endpoints)),
+        # Empty for ever. "Not in it" holds for every packet that has an owner; a number to compare
+        # with would be looked up in NSS by nft, which can hang.
+        f"add set {TABLE} nobody {{ typeof meta skuid; }}",
+        f"flush set {TABLE} nobody",
         f"add map {TABLE} sessions {{ typeof meta skuid : verdict; }}",
         f"add chain {TABLE} output "
         f"{{ type filter hook output priority {_PRIORITY}; policy accept; }}",
@@ -48,12 +63,15 @@ def render_guard(endpoints: list[Endpoint]) -> str:
         f"{{ type filter hook forward priority {_PRIORITY}; policy accept; }}",
     ]
     chains: dict[str, list[str]] = {
-        # No "established accept" anywhere: a window's end must reach live connections.
-        "output": ["ip daddr . tcp dport @guarded4 goto guard",
-                   "ip6 daddr . tcp dport @guarded6 goto guard"],
+        # No "established accept" anywhere: a window's end must reach live connections. The port
+        # alone comes first: it spares other traffic the look at address and port together.
+        "output": ["tcp dport @ports goto outgoing"],
+        "forward": ["tcp dport @ports goto forwarded"],
+        "outgoing": [*_DETOURS, "ip daddr . tcp dport @guarded4 goto guard",
+                     "ip6 daddr . tcp dport @guarded6 goto guard"],
         # A forwarded packet has no uid (containers, NAT of virtual machines): always refused.
-        "forward": ["ip daddr . tcp dport @guarded4 goto deny",
-                    "ip6 daddr . tcp dport @guarded6 goto deny"],
+        "forwarded": [*_DETOURS, "ip daddr . tcp dport @guarded4 goto deny",
+                      "ip6 daddr . tcp dport @guarded6 goto deny"],
         "guard": ["meta skuid vmap @sessions", "goto refuse"],
         "refuse": [
             # A reset opens nothing, and without it the server would keep its half of a
@@ -68,11 +86,10 @@ def render_guard(endpoints: list[Endpoint]) -> str:
             "goto cut",
         ],
         "empty": [
-            # Any owner at all: the match fails only where no socket is left.
-            "meta skuid >= 0 tcp flags & fin == fin goto cut",
+            f"{_OWNED} tcp flags & fin == fin goto cut",
             # An acknowledgement. The local half is reset; the server, unanswered, sends again,
             # meets no socket, and gets its reset from that.
-            "meta skuid >= 0 goto deny",
+            f"{_OWNED} goto deny",
             # FIN, TIME_WAIT and last ACKs of cleanly closed connections have no socket any more.
             "accept",
         ],
@@ -83,7 +100,7 @@ def render_guard(endpoints: list[Endpoint]) -> str:
             "ip saddr . tcp sport . ip daddr . tcp dport @cut4 goto deny",
             "ip6 saddr . tcp sport . ip6 daddr . tcp dport @cut6 goto deny",
             # Without an owner it is what a viewer that ended had not sent yet: nothing to tell.
-            "meta skuid >= 0 limit rate 10/second burst 20 packets "
+            f"{_OWNED} limit rate 10/second burst 20 packets "
             f'log prefix "{CUT_PREFIX}" flags skuid',
             "add @cut4 { ip saddr . tcp sport . ip daddr . tcp dport } "
             "tcp flags set rst counter accept",
@@ -101,6 +118,17 @@ def render_guard(endpoints: list[Endpoint]) -> str:
     return "\n".join([*lines, ""])
 
 
+def _ports(endpoints: list[Endpoint]) -> list[tuple[int, int]]:
+    """The guarded ports whatever the address, joined where they overlap or touch."""
+    joined: list[tuple[int, int]] = []
+    for low, high in sorted((low, high) for _, low, high in endpoints):
+        if joined and low <= joined[-1][1] + 1:
+            joined[-1] = (joined[-1][0], max(high, joined[-1][1]))
+        else:
+            joined.append((low, high))
+    return joined
+
+
 def chain_name(uid: int) -> str:
     """The chain of a user, named by number: names are the user's to choose."""
     return f"user-{uid:d}"
@@ -112,6 +140,13 @@ def render_open(uid: int, rules: Chain) -> str:
     return "\n".join([f"add chain {TABLE} {name}", f"flush chain {TABLE} {name}",
                       *(f"add rule {TABLE} {name} {_render_rule(rule)}" for rule in rules),
                       f"add element {TABLE} sessions {{ {uid:d} : jump {name} }}", ""])
+
+
+def render_empty(uids: list[int]) -> str:
+    """Take all rules out of these chains, which refuses their users at once. Unlike the elements
+    of ``sessions``, chains are named without a uid that nft would look up in NSS."""
+    return "".join(f"add chain {TABLE} {chain_name(uid)}\nflush chain {TABLE} {chain_name(uid)}\n"
+                   for uid in uids)
 
 
 def render_close(uid: int) -> str:
@@ -158,7 +193,11 @@ def observe() -> Observed | None:
         if "No such file or directory" in error.error_output:
             return None
         raise
-    return parse_listing(listing)
+    try:
+        return parse_listing(listing)
+    except ValueError:
+        # nft 1.0.6 prints broken JSON for a dormant table. Whatever this is, it is not ours.
+        return Observed("unreadable", {}, set(), [])
 
 
 def parse_listing(listing: bytes) -> Observed:

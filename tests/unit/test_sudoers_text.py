@@ -86,7 +86,7 @@ def test_a_console_s_subjects_share_one_command_and_one_set_of_defaults() -> Non
 
 def test_a_subject_granted_twice_is_named_once() -> None:
     line, = specification(sudoers.render([grant(), grant()], True))
-    assert " ALL = (:spicegrp) PAM_SPICE_" in line
+    assert " ALL = (:spicegrp) PASSWD: PAM_SPICE_" in line
     assert "," not in line
 
 

@@ -1,0 +1,189 @@
+"""What an attacker's reading of the privileged code found, each as it was found."""
+
+import os
+import pwd
+import signal
+import socket
+import struct
+import time
+from pathlib import Path
+
+import pytest
+
+from conf.files import write_atomically
+from pam_spice import paths, reconcile
+from pam_spice.firewall import nft
+from pam_spice.reconcile import Reconciliation
+from session.records import CLOSED, Record, read_records, write_record
+from tests.kernel import namespace as ns
+from tests.kernel.namespace import ENDPOINTS, GUARDED_PORT, USERS, V6, VIEWER_GID
+from tests.kernel.workstation import OFFICE, Workstation
+
+ANNE = USERS["anne"]
+REFUSED = "ConnectionRefusedError"
+
+
+def office() -> Workstation:
+    workstation = Workstation()
+    ns.serve_here()
+    workstation.policy()
+    workstation.reconcile()
+    return workstation
+
+
+def test_a_logout_opens_nothing_for_a_session_whose_login_hook_was_killed() -> None:
+    workstation = office()
+    workstation.log_in("3", "anne")
+    assert workstation.hook("3", "close") == 0
+    assert workstation.chains() == {}
+    assert workstation.reaches("anne", GUARDED_PORT) == REFUSED
+
+
+def test_a_logout_opens_nothing_when_the_table_was_flushed_meanwhile() -> None:
+    workstation = office()
+    workstation.log_in("3", "anne", hint=True)
+    ns.nft("flush ruleset\n")
+    assert workstation.hook("3", "close") == 0
+    assert workstation.chains() == {}
+
+
+def test_a_directory_server_that_hangs_in_one_run_does_not_hold_up_a_logout() -> None:
+    workstation = office()
+    workstation.log_in("3", "anne", hint=True)
+    hanging = os.fork()
+    if hanging == 0:
+        ns.die_with_parent()
+        reconcile.pwd.getpwnam = lambda _: time.sleep(60)  # type: ignore[attr-defined]
+        Reconciliation().run()
+        os._exit(0)
+    time.sleep(0.5)
+    began = time.monotonic()
+    assert workstation.hook("3", "close") == 0
+    assert time.monotonic() - began < 3
+    assert workstation.chains() == {}
+    os.kill(hanging, signal.SIGKILL)
+    os.waitpid(hanging, 0)
+
+
+def test_loading_the_guard_and_emptying_a_chain_ask_no_directory() -> None:
+    nft.apply(nft.render_guard(ENDPOINTS) + nft.render_open(ANNE, ()))
+    # Who opens it waits for a writer that never comes.
+    os.unlink("/etc/passwd")
+    os.mkfifo("/etc/passwd")
+    nft.apply(nft.render_guard(ENDPOINTS), timeout=3)
+    nft.apply(nft.render_empty([ANNE]), timeout=3)
+
+
+def test_a_logout_closes_though_nft_hangs_in_the_directory() -> None:
+    workstation = office()
+    workstation.log_in("3", "anne", hint=True)
+    client = ns.Client(ANNE, VIEWER_GID, V6, GUARDED_PORT)
+    assert client.say() == "yes"
+    os.rename("/etc/passwd", "/etc/passwd.away")
+    os.mkfifo("/etc/passwd")
+    began = time.monotonic()
+    workstation.hook("3", "close")
+    assert time.monotonic() - began < 10
+    os.rename("/etc/passwd.away", "/etc/passwd")
+    assert workstation.reaches("anne", GUARDED_PORT) == REFUSED
+    assert client.say() != "yes"
+
+
+def test_an_ipv6_routing_header_does_not_hide_a_guarded_port() -> None:
+    ns.serve_here()
+    hop = "fd77::9"
+    ns.ip("addr", "add", f"{hop}/64", "dev", "lo", "nodad")
+    nft.apply(nft.render_guard(ENDPOINTS))
+
+    def attempt() -> str:
+        ns.become(ANNE, ANNE)
+        # RFC 8754: two segments, the last one first; the kernel fills in the destination.
+        header = struct.pack("!BBBBBBH16s16s", 0, 4, 4, 1, 1, 0, 0, b"\0" * 16,
+                             socket.inet_pton(socket.AF_INET6, hop))
+        with socket.socket(socket.AF_INET6) as client:
+            client.settimeout(2)
+            try:
+                client.setsockopt(socket.IPPROTO_IPV6, 57, header)  # IPV6_RTHDR
+                client.connect((V6, GUARDED_PORT))
+            except OSError as error:
+                return type(error).__name__
+            return "connected"
+
+    assert ns.answer_of(attempt) != "connected"
+    assert ns.denied() > 0
+
+
+def test_a_logout_does_not_wait_for_an_edited_policy_to_be_compiled() -> None:
+    workstation = office()
+    workstation.log_in("3", "anne", hint=True)
+    before = Path(paths.COMPILED).read_bytes()
+    workstation.policy(OFFICE + "  - {user: zoe, console: first}\n")
+    assert workstation.hook("3", "close") == 0
+    assert workstation.chains() == {}
+    assert Path(paths.COMPILED).read_bytes() == before
+
+
+def test_a_logout_that_can_not_be_written_down_anew_is_still_remembered() -> None:
+    workstation = office()
+    workstation.log_in("3", "anne", hint=True)
+
+    def full(record: Record) -> None:
+        if record.state == CLOSED:
+            raise OSError(28, "No space left on device")
+        write_record(record)
+
+    reconcile.write_record = full  # type: ignore[attr-defined,assignment]
+    # In this process, as the watcher would find the leader gone from the hook's point of view.
+    run = Reconciliation(leader=_leader(workstation, "3"), phase="close")
+    run.run()
+    assert workstation.chains() == {}
+    workstation.reconcile()
+    assert workstation.chains() == {}
+    assert workstation.states() == {"3": CLOSED}
+
+
+def _leader(workstation: Workstation, session: str) -> int:
+    return next(record.leader for record in read_records().values()
+                if record.session == session)
+
+
+@pytest.mark.parametrize("name", ["guard.seen", "guard.nft"])
+def test_a_file_that_can_not_be_written_stops_neither_kernel_nor_cut(name: str) -> None:
+    workstation = office()
+    workstation.log_in("3", "anne", hint=True)
+    client = ns.Client(ANNE, VIEWER_GID, V6, GUARDED_PORT)
+    assert client.say() == "yes"
+
+    def full(path: str, data: bytes) -> None:
+        if path.endswith(name):
+            raise OSError(28, "No space left on device")
+        write_atomically(path, data)
+
+    reconcile.write_atomically = full  # type: ignore[attr-defined,assignment]
+    ns.nft("flush ruleset\n")
+    Path(paths.GUARD).unlink()
+    workstation.kill("3")
+    workstation.reconcile()
+    assert workstation.reaches("ralph", GUARDED_PORT) == REFUSED
+    assert workstation.chains() == {}
+    assert workstation.states() == {}
+    assert ns.until(lambda: ns.established(GUARDED_PORT) == [])
+
+
+def test_a_caller_that_ignores_its_children_s_ends_does_no_harm() -> None:
+    workstation = office()
+    leader = os.fork()
+    if leader == 0:
+        ns.die_with_parent()
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        time.sleep(0.3)
+        from pam_spice import hook
+        pid = os.fork()
+        if pid == 0:
+            os._exit(hook.main("open"))
+        time.sleep(5)
+        os._exit(0)
+    workstation.state("3", "anne", leader)
+    assert pwd.getpwnam("anne").pw_uid == ANNE
+    assert ns.until(lambda: workstation.chains() != {}, 4)
+    assert workstation.states() == {"3": "open"}
