@@ -73,7 +73,7 @@ def explain(policy: Policy, user: str, groups: frozenset[str], console: Console,
         if console not in grant.consoles:
             lacks.append("it is for another console")
         if len(lacks) < 2:
-            if not intervals_of(policy, [grant], at, at + 1):
+            if is_named and not intervals_of(policy, [grant], at, at + 1):
                 lacks.append("its window is not open then")
             entries.append(Entry(grant, tuple(lacks)))
     entries.sort(key=lambda entry: len(entry.lacks))

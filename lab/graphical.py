@@ -76,8 +76,14 @@ class GraphicalLogin(Screen):
 
     def logout(self, timeout: float = 30) -> None:
         """Leave the session as its menu does, wait for its end, and stop the display manager."""
-        self.run(["openbox", "--exit"])
-        wait_until("the session's end", lambda: not self._is_there(), timeout, 0.2)
+
+        def asked_and_gone() -> bool:
+            # Asked again while it is there: openbox overlooks it when it is busy with a window.
+            if self._is_there():
+                self.run(["openbox", "--exit"], check=False)
+            return not self._is_there()
+
+        wait_until("the session's end", asked_and_gone, timeout, 0.5)
         self.workstation.run(["systemctl", "stop", "lightdm.service"])
         self.workstation.run(["rm", "--force", _CONFIG])
 

@@ -1,7 +1,5 @@
 """After an edit of the policy: compile it, and make guard and sudoers follow."""
 
-import os
-
 from conf.compiling import VALID, Source, compile_policy
 from conf.files import write_atomically
 from conf.lookup import CompiledPolicy, Unusable
@@ -41,13 +39,14 @@ def follow_policy(now: int) -> CompiledPolicy:
 def _follow_guard(compiled: CompiledPolicy) -> None:
     text = nft.render_guard(compiled.endpoints)
     write_atomically(paths.GUARD, text.encode())
-    # The next reconcile compares the kernel's table with what it saw after it loaded it itself.
     try:
-        os.unlink(paths.GUARD_SEEN)
-    except FileNotFoundError:
-        pass
-    try:
+        before = nft.observe()
+        is_ours = before is None or before.guard == nft.seen_guard()
         nft.apply(text)
+        after = nft.observe()
+        # If somebody had changed the table before, the next reconcile is to find that out.
+        if is_ours and after is not None:
+            nft.remember_guard(after)
     except CommandFailed as error:
         journal.log(journal.ERROR, f"the guard does not follow the policy: {error}",
                     event="guard-failed", revision=compiled.revision)

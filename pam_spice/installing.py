@@ -67,7 +67,7 @@ def setup_steps() -> list[Step]:
     steps += [
         Step("enable and start the units", lambda: not is_new and _units_are_active(),
              _start_units),
-        Step("put guard, chains and sudoers right", lambda: False,
+        Step("look whether firewall and sudo are as the policy says", lambda: False,
              lambda: run(["/usr/sbin/pam-spice", "reconcile"])),
     ]
     return steps

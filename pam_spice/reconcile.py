@@ -278,7 +278,11 @@ class Reconciliation:
 
     def _guard_text(self) -> str | None:
         """What the guard should be; None if there never was a policy and nothing is enforced."""
-        saved = _content(paths.GUARD)
+        try:
+            with open(paths.GUARD, encoding="utf-8", errors="replace") as file:
+                saved: str | None = file.read()
+        except FileNotFoundError:
+            saved = None
         if self.policy is None or not (self.policy.endpoints or self.policy.outcome == "valid"):
             return saved
         text = nft.render_guard(self.policy.endpoints)
@@ -290,7 +294,7 @@ class Reconciliation:
         guard = self._guard_text()
         chains = observed.chains if observed else {}
         jumps = observed.jumps if observed else set()
-        if guard is not None and (observed is None or observed.guard != _content(paths.GUARD_SEEN)):
+        if guard is not None and (observed is None or observed.guard != nft.seen_guard()):
             self.plan.guard = guard
             self.plan.foreign = observed.foreign if observed else []
             self.plan.set = dict(self.chains)
@@ -316,7 +320,11 @@ class Reconciliation:
             if transaction := self.plan.transaction():
                 nft.apply(transaction)
         if self.plan.guard_file:
-            _try_to_write(paths.GUARD, self.plan.guard_file)
+            try:
+                write_atomically(paths.GUARD, self.plan.guard_file.encode())
+            except OSError as error:  # it serves the next boot; this one goes on
+                journal.log(journal.ERROR, f"can't write {paths.GUARD}: {error}",
+                            event="write-failed")
         for session in self.plan.remove:
             remove_record(session)
         self._log()
@@ -336,7 +344,7 @@ class Reconciliation:
             nft.apply(self.plan.transaction_from_nothing())
             observed = nft.observe()
         if observed is not None:
-            _try_to_write(paths.GUARD_SEEN, observed.guard)
+            nft.remember_guard(observed)
         journal.log(journal.WARNING, "the guard was loaded: it was missing or changed",
                     event="guard-loaded")
 
@@ -400,29 +408,12 @@ def _is_overwritten(record: Record) -> bool:
     return True
 
 
-def _try_to_write(path: str, text: str) -> None:
-    """A file that spares the next run work, or serves the next boot; not worth failing for."""
-    try:
-        write_atomically(path, text.encode())
-    except OSError as error:
-        journal.log(journal.ERROR, f"can't write {path}: {error}", event="write-failed")
-
-
 def _viewer_gid() -> int | None:
     try:
         return grp.getgrnam(VIEWER_GROUP).gr_gid
     except KeyError:
         journal.log(journal.ERROR, f"there is no group {VIEWER_GROUP}, nothing opens; run "
                     f"pam-spice setup", event="no-group")
-        return None
-
-
-def _content(path: str) -> str | None:
-    """A small file's text; None if there is none."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except FileNotFoundError:
         return None
 
 

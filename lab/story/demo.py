@@ -18,6 +18,11 @@ _GREEN, _RED, _BOLD, _DIM, _PLAIN = "\033[32m", "\033[31m", "\033[1m", "\033[2m"
 
 def play(only: Sequence[str] = (), pictures: Path = CHECKOUT / "build" / "demo") -> int:
     """Play all chapters, or those of these names; 0 if every line held."""
+    unknown = set(only) - {chapter.__name__ for chapter in CHAPTERS}
+    if unknown:
+        print(f"no chapter {', '.join(unknown)}; there are: "
+              f"{', '.join(chapter.__name__ for chapter in CHAPTERS)}", file=sys.stderr)
+        return 2
     failed = 0
     told = 0
     colours = sys.stdout.isatty()

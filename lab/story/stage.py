@@ -98,7 +98,8 @@ class Stage:
 
     def keep_screen(self, tty: int, name: str) -> None:
         """Keep what a virtual terminal shows, beside the pictures."""
-        (self.pictures / f"{name}.txt").write_text(seat.screen(tty) + "\n")
+        lines = [line for line in seat.screen(tty).splitlines() if not line.startswith("end-")]
+        (self.pictures / f"{name}.txt").write_text("\n".join(lines) + "\n")
 
     # The workstation
 

@@ -46,7 +46,6 @@ def a_window_ends_with_every_process_stopped(stage: Stage) -> None:
     stage.line("its first packets after the end kill it on the workstation",
                not stage.local_sockets(), f"{time.time() - began:.1f} s after the first key")
     stage.soon("and on the server", lambda: stage.is_silent("debianx"), 10)
-    desktop.screenshot(stage.pictures / "window-ended.png")
     got = stage.connect(MYSELF, 20002)
     stage.line("a new connection is refused", got == REFUSED, got)
 

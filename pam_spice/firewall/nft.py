@@ -3,6 +3,7 @@
 On the login path up to ``observe``, which imports ``json`` where it is called.
 """
 
+from conf.files import write_atomically
 from conf.lookup import Endpoint
 from pam_spice import paths
 from pam_spice.firewall import Chain, Observed, Rule
@@ -198,6 +199,23 @@ def observe() -> Observed | None:
     except ValueError:
         # nft 1.0.6 prints broken JSON for a dormant table. Whatever this is, it is not ours.
         return Observed("unreadable", {}, set(), [])
+
+
+def seen_guard() -> str | None:
+    """The digest of the guard as it was after we had loaded it; None if that isn't known."""
+    try:
+        with open(paths.GUARD_SEEN, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def remember_guard(observed: Observed) -> None:
+    """Keep the digest for ``seen_guard``. A full disk only costs the next run a reload."""
+    try:
+        write_atomically(paths.GUARD_SEEN, observed.guard.encode())
+    except OSError:
+        pass
 
 
 def parse_listing(listing: bytes) -> Observed:

@@ -1,7 +1,9 @@
 """One module per verb of ``pam-spice``, and what several of them need."""
 
+import argparse
 import json
 import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,7 +24,7 @@ class UsageError(Exception):
 def need_root() -> None:
     """Raises UsageError for anybody else."""
     if os.geteuid() != 0:
-        raise UsageError("this needs root: sudo pam-spice ...")
+        raise UsageError("this needs root: put sudo before it")
 
 
 def read_policy(path: str | None) -> ParsedPolicy:
@@ -44,6 +46,10 @@ def need_policy(path: str | None) -> Policy:
     parsed = read_policy(path)
     if parsed.policy is None:
         raise UsageError("\n".join(["the policy is unusable:", *map(str, parsed.problems)]))
+    if parsed.problems:
+        lines = ", ".join(sorted({str(problem.mark.line) for problem in parsed.problems}, key=int))
+        print(f"note: entries with an error are left out, see pam-spice check (lines {lines})",
+              file=sys.stderr)
     return parsed.policy
 
 
@@ -72,6 +78,13 @@ def iso(instant: int | None) -> str | None:
 def local(instant: int, policy: Policy) -> str:
     """An instant for a person, in the policy's zone."""
     return datetime.fromtimestamp(instant, load_zone(policy.timezone)).strftime("%a %F %T %Z")
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """The options of the verbs that ask a policy."""
+    parser.add_argument("--policy", metavar="FILE",
+                        help=f"ask this policy, not {paths.POLICY}; needs no root")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
 def print_json(document: object) -> None:

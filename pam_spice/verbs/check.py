@@ -4,14 +4,13 @@ import argparse
 import sys
 
 from conf.problems import Problem
-from pam_spice.verbs import NO, USAGE, YES, print_json, read_policy
+from pam_spice.verbs import NO, USAGE, YES, add_common, print_json, read_policy
 
 
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verb."""
     parser = verbs.add_parser("check", help="check the policy")
-    parser.add_argument("--policy", metavar="FILE")
-    parser.add_argument("--json", action="store_true")
+    add_common(parser)
     parser.set_defaults(run=run)
 
 

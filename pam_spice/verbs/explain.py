@@ -12,6 +12,7 @@ from pam_spice.verbs import (
     NO,
     YES,
     UsageError,
+    add_common,
     iso,
     local,
     need_policy,
@@ -23,12 +24,12 @@ from pam_spice.verbs import (
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verb."""
     parser = verbs.add_parser("explain", help="tell whether a user may reach a console, and why")
-    parser.add_argument("user", metavar="USER")
-    parser.add_argument("console", metavar="CONSOLE")
-    parser.add_argument("--at", metavar="ISO8601", help="default: now")
+    parser.add_argument("user", metavar="USER", help="the login name")
+    parser.add_argument("console", metavar="CONSOLE", help="as the policy names it")
+    parser.add_argument("--at", metavar="TIME",
+                        help="like 2026-11-23T18:00 or 2026-11-23T17:00:00Z; default: now")
     parser.add_argument("--groups", metavar="A,B", help="default: the user's groups here")
-    parser.add_argument("--policy", metavar="FILE")
-    parser.add_argument("--json", action="store_true")
+    add_common(parser)
     parser.set_defaults(run=run)
 
 
@@ -78,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"  next:  {local(verdict.next, policy) if verdict.next is not None else 'never'}")
     for entry in verdict.entries:
         mark = entry.grant.mark
-        print(f"  {mark.file}:{mark.line}: {'; '.join(entry.lacks) or 'counts'}")
+        print(f"  {mark.file}:{mark.line}: {'; '.join(entry.lacks) or 'grants it'}")
     return YES if verdict.allowed else NO
 
 

@@ -8,7 +8,8 @@ from pam_spice.verbs import YES, need_root
 
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verb."""
-    parser = verbs.add_parser("reconcile", help="put guard, chains and sudoers right")
+    parser = verbs.add_parser(
+        "reconcile", help="put firewall, sudo and PAM right now (a timer does it every minute)")
     parser.add_argument("--dry-run", action="store_true",
                         help="print what would be done to the kernel and the records")
     parser.set_defaults(run=run)

@@ -1,9 +1,11 @@
 """``pam-spice setup``: put it onto this workstation, or put right what is missing."""
 
 import argparse
+import os
 
+from conf.viewer import VIEWER
 from pam_spice.installing import carry_out, setup_notes, setup_steps
-from pam_spice.verbs import YES, need_root
+from pam_spice.verbs import YES, UsageError, need_root
 
 
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -16,6 +18,8 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 def run(arguments: argparse.Namespace) -> int:
     """0 when all is in place."""
     need_root()
+    if not os.path.exists(VIEWER):
+        raise UsageError(f"{VIEWER} is missing: install virt-viewer")
     carry_out(setup_steps(), arguments.dry_run)
     for note in setup_notes():
         print(note)

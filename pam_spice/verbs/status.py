@@ -1,14 +1,16 @@
 """``pam-spice status``: who is here, what is open."""
 
 import argparse
+import os
 import time
+from datetime import datetime
 
 from conf.intervals import DAY, merged
 from conf.lookup import CompiledPolicy, Unusable
 from pam_spice import paths, sockets
 from pam_spice.desired import allows
 from pam_spice.firewall import Chain, nft
-from pam_spice.verbs import NO, YES, iso, need_root, print_json
+from pam_spice.verbs import NO, YES, UsageError, iso, need_root, print_json
 from session.records import Record, read_records
 
 _AHEAD = 60 * DAY
@@ -24,6 +26,8 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 def run(arguments: argparse.Namespace) -> int:
     """0: the guard stands and the policy has no problem; 1: not."""
     need_root()
+    if not os.path.isdir(paths.STATE):
+        raise UsageError("pam-spice is not set up here: run pam-spice setup")
     now = int(time.time())
     observed = nft.observe()
     chains = observed.chains if observed else {}
@@ -78,11 +82,18 @@ def _print(document: dict[str, object]) -> None:
     for endpoint in guard["endpoints"]:
         print(f"  {endpoint}")
     print(f"policy: {policy['outcome']}, revision {policy['revision']}"
-          + ("" if policy["current"] else ", edited since: the next login takes it in"))
+          + ("" if policy["outcome"] == "valid" else "; see pam-spice check")
+          + ("" if policy["current"] else "; edited since, the next login takes it in"))
     print("sessions:" if sessions else "sessions: none")
     for session in sessions:
-        print(f"  {session['session']} {session['user']} ({session['uid']}): {session['state']}")
+        print(f"  {session['session']} {session['user']} ({session['uid']}): {session['state']}"
+              + ("" if session["consoles"] else ", no console was granted at this login"))
         for console in session["consoles"]:
             print(f"    {console['console']}: {'open' if console['open'] else 'closed'}"
-                  + (f" until {console['until']}" if console["until"] else "")
-                  + (f", next {console['next']}" if console["next"] else ""))
+                  + (f" until {_local(console['until'])}" if console["until"] else "")
+                  + (f", next {_local(console['next'])}" if console["next"] else ""))
+
+
+def _local(text: str) -> str:
+    """An instant for a person, in the workstation's zone."""
+    return datetime.fromisoformat(text).astimezone().strftime("%a %F %T %Z")

@@ -3,20 +3,28 @@
 import argparse
 
 from conf.deciding import windows_of
-from pam_spice.verbs import YES, UsageError, iso, local, need_policy, parse_instant, print_json
+from pam_spice.verbs import (
+    YES,
+    UsageError,
+    add_common,
+    iso,
+    local,
+    need_policy,
+    parse_instant,
+    print_json,
+)
 from pam_spice.verbs.explain import find_console, groups_of
 
 
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verb."""
     parser = verbs.add_parser("windows", help="list when a user's consoles are open")
-    parser.add_argument("user", metavar="USER")
+    parser.add_argument("user", metavar="USER", help="the login name")
     parser.add_argument("console", metavar="CONSOLE", nargs="?")
-    parser.add_argument("--from", dest="start", metavar="ISO8601", required=True)
-    parser.add_argument("--to", dest="end", metavar="ISO8601", required=True)
+    parser.add_argument("--from", dest="start", metavar="TIME", required=True)
+    parser.add_argument("--to", dest="end", metavar="TIME", required=True)
     parser.add_argument("--groups", metavar="A,B", help="default: the user's groups here")
-    parser.add_argument("--policy", metavar="FILE")
-    parser.add_argument("--json", action="store_true")
+    add_common(parser)
     parser.set_defaults(run=run)
 
 
@@ -35,4 +43,6 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         for name, opens, closes in found:
             print(f"{name}: {local(opens, policy)} - {local(closes, policy)}")
+        if not found:
+            print(f"nothing is open for {arguments.user} in that time")
     return YES

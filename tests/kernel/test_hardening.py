@@ -160,6 +160,7 @@ def test_a_file_that_can_not_be_written_stops_neither_kernel_nor_cut(name: str) 
         write_atomically(path, data)
 
     reconcile.write_atomically = full  # type: ignore[attr-defined,assignment]
+    nft.write_atomically = full  # type: ignore[attr-defined,assignment]
     ns.nft("flush ruleset\n")
     Path(paths.GUARD).unlink()
     workstation.kill("3")
