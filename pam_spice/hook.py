@@ -25,7 +25,7 @@ def main(phase: str) -> int:
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
     _signal.alarm(_TIME_LIMIT)
     os.chdir("/")
-    os.umask(0o077)
+    os.umask(0o022)  # users must be able to pass the directories in /run
     os.environ.clear()
 
     from pam_spice import journal

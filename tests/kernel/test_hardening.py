@@ -2,8 +2,10 @@
 
 import os
 import pwd
+import shutil
 import signal
 import socket
+import stat
 import struct
 import time
 from pathlib import Path
@@ -188,3 +190,21 @@ def test_a_caller_that_ignores_its_children_s_ends_does_no_harm() -> None:
     assert pwd.getpwnam("anne").pw_uid == ANNE
     assert ns.until(lambda: workstation.chains() != {}, 4)
     assert workstation.states() == {"3": "open"}
+
+
+def test_directories_that_were_lost_come_back_so_that_users_find_their_own_record() -> None:
+    workstation = office()
+    shutil.rmtree(paths.RUN)
+    workstation.log_in("3", "anne", hint=True)
+    assert {directory: stat.S_IMODE(os.stat(directory).st_mode)
+            for directory in (paths.RUN, f"{paths.RUN}/sessions")} == {
+        paths.RUN: 0o711, f"{paths.RUN}/sessions": 0o711}
+
+    def read_own() -> str:
+        ns.become(ANNE, ANNE)
+        try:
+            return Path(paths.RUN, "sessions", "3").read_text().splitlines()[3]
+        except OSError as error:
+            return type(error).__name__
+
+    assert ns.answer_of(read_own) == "user anne"
