@@ -63,7 +63,6 @@ def _run(options: argparse.Namespace) -> int:
         case "reboot":
             Lab.attach().workstation.reboot()
         case "demo":
-            # The other verbs mustn't depend on the story.
             from lab.story.demo import play
 
             return play(options.chapters)
@@ -77,8 +76,12 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _start(options: argparse.Namespace) -> Lab:
-    policy = options.policy.read_text() if options.policy else None
-    return Lab.start(policy, install=not options.bare)
+    if options.bare:
+        return Lab.start(install=False)
+    # The other verbs mustn't depend on the story.
+    from lab.story.stage import policy
+
+    return Lab.start(options.policy.read_text() if options.policy else policy())
 
 
 def _shell(options: argparse.Namespace) -> int:

@@ -78,7 +78,10 @@ def _session(record: Record, chain: Chain, now: int) -> dict[str, object]:
 def _print(document: dict[str, object]) -> None:
     guard, policy, sessions = document["guard"], document["policy"], document["sessions"]
     assert isinstance(guard, dict) and isinstance(policy, dict) and isinstance(sessions, list)
-    print(f"guard: {'loaded' if guard['loaded'] else 'NOT LOADED: run pam-spice reconcile'}")
+    if not guard["loaded"] and policy["outcome"] == "missing":
+        print(f"guard: nothing is guarded before there is a policy: write {paths.POLICY}")
+    else:
+        print(f"guard: {'loaded' if guard['loaded'] else 'NOT LOADED: run pam-spice reconcile'}")
     for endpoint in guard["endpoints"]:
         print(f"  {endpoint}")
     print(f"policy: {policy['outcome']}, revision {policy['revision']}"
