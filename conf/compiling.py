@@ -6,6 +6,7 @@ from zlib import crc32
 
 from conf.files import FileRefused, open_trusted, read_all, write_atomically
 from conf.grantline import GrantLine, format_grant, format_offsets
+from conf.intervals import joined_ranges
 from conf.lookup import FORMAT, CompiledPolicy, Endpoint, Unusable, stamp
 from conf.model import Grant, ParsedPolicy, Policy, Workstation
 from conf.parser import parse_policy
@@ -86,7 +87,6 @@ def compile_policy(source: Source, target: str, now: int, owner: int = 0) -> Com
     endpoints = guarded_endpoints(policy)
     if source.outcome != VALID:
         endpoints += _endpoints_before(target, owner)
-    # Guarding is by exact elements; overlapping ones would be refused by nft.
     endpoints = _without_overlaps(endpoints)
     workstation = policy.workstation if policy else Workstation()
     # A policy without a zone of its own is meant in the workstation's.
@@ -129,10 +129,8 @@ def _endpoints_before(target: str, owner: int) -> list[Endpoint]:
 
 
 def _without_overlaps(endpoints: list[Endpoint]) -> list[Endpoint]:
-    joined: list[Endpoint] = []
-    for address, low, high in sorted(set(endpoints)):
-        if joined and joined[-1][0] == address and low <= joined[-1][2] + 1:
-            joined[-1] = (address, joined[-1][1], max(high, joined[-1][2]))
-        else:
-            joined.append((address, low, high))
-    return joined
+    by_address: dict[str, list[tuple[int, int]]] = {}
+    for address, low, high in endpoints:
+        by_address.setdefault(address, []).append((low, high))
+    return [(address, low, high) for address, ranges in sorted(by_address.items())
+            for low, high in joined_ranges(ranges)]

@@ -34,6 +34,12 @@ def merged(intervals: list[Interval]) -> list[Interval]:
     return result
 
 
+def joined_ranges(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Ranges of ports, both ends within: sorted, those that overlap or touch made one, for nft
+    refuses overlapping elements."""
+    return [(low, end - 1) for low, end in merged([(low, high + 1) for low, high in ranges])]
+
+
 def open_intervals(windows: tuple[Window, ...], offsets: Offsets,
                    start: int, end: int) -> list[Interval]:
     """The instants in [start, end) at which the wall clock lies in one of the windows, merged.

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import yaml
 
-from conf.intervals import Window
+from conf.intervals import Window, joined_ranges
 from conf.model import (
     Console,
     Grant,
@@ -183,13 +183,14 @@ class _PolicyParser:
         addresses = tuple(dict.fromkeys(
             self._address(item)
             for item in self.document.one_or_more(fields["addresses"], "addresses")))
-        ports = sorted(self._port_range(item) for item in
-                       self.document.one_or_more(fields["guarded_ports"], "guarded_ports"))
+        ports = [self._port_range(item) for item in
+                 self.document.one_or_more(fields["guarded_ports"], "guarded_ports")]
         ca_file = self._match(_PATH, fields["ca_file"],
                               self.document.text(fields["ca_file"], "ca_file"),
                               "an absolute path of letters, digits and _ . + @ -",
                               "write it like /etc/pam-spice/mysrv-ca.pem")
-        return Server(name, host, addresses, _joined(ports), ca_file, self.document.mark(node))
+        return Server(name, host, addresses, tuple(joined_ranges(ports)), ca_file,
+                      self.document.mark(node))
 
     def _console(self, name: str, node: yaml.Node) -> Console:
         keys = ("server", "tls_port")
@@ -335,14 +336,3 @@ class _PolicyParser:
         if close:
             return f"did you mean {close[0]!r}?"
         return f"known are: {', '.join(names)}" if 0 < len(names) <= 12 else "define it first"
-
-
-def _joined(ranges: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """Sorted ranges, those that overlap or touch made one: nft refuses overlapping elements."""
-    joined: list[tuple[int, int]] = []
-    for low, high in ranges:
-        if joined and low <= joined[-1][1] + 1:
-            joined[-1] = (joined[-1][0], max(high, joined[-1][1]))
-        else:
-            joined.append((low, high))
-    return tuple(joined)

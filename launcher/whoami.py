@@ -5,13 +5,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from launcher.refusal import Refused
-from session.eligibility import is_ordinary
+from session.eligibility import LIVING_STATES, is_ordinary
 from session.logind import LogindSession
 from session.records import OPEN, WAITING, Record
 
 _NOT_OPENED = ("your consoles were not opened at this login: log out and in again, or ask the "
                "administrator (journalctl -t pam-spice)")
-_LIVING = ("opening", "online", "active")
 
 # The unit is what follows the slices. Further down a user may name cgroups as he likes.
 _UNIT = re.compile(
@@ -114,7 +113,7 @@ def open_record(login: Login, others: Callable[[], str | None]) -> Record:
     if record is None and not session.seat:  # with a record, the policy does without a seat
         raise Refused("this login is not at the workstation's own screen and keyboard: log in "
                       "there")
-    if session.state not in _LIVING:
+    if session.state not in LIVING_STATES:
         raise Refused("this login has ended: log in again")
     if session.state != "active":
         raise Refused("this login is in the background: switch to its screen and try again")
@@ -136,7 +135,7 @@ def who_else(uid: int, sessions: Iterable[LogindSession],
     """
     living = [session for session in sessions
               if session.uid != uid and is_ordinary(session.uid) and not session.remote
-              and session.class_ == "user" and session.state in _LIVING and is_alive(session)]
+              and session.class_ == "user" and session.state in LIVING_STATES and is_alive(session)]
     eldest = min(living, key=lambda session: (not has_record(session), session.since),
                  default=None)
     return eldest.user if eldest else None

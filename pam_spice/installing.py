@@ -246,7 +246,8 @@ def setup_notes() -> list[str]:
              f"users run code in the hook. Drop user_readenv from /etc/pam.d/{service} and run "
              f"setup again." for service in pamstack.split_services(services)[1]]
     if not _is_there(pamstack.PAM_AUTH_UPDATE):
-        lines = "".join(f"    session {line.strip()}\n" for line in pamstack.lines(services))
+        lines = "".join(f"    session {line.strip()}\n"
+                        for line in pamstack.stack_lines(pamstack.profile(services)))
         notes.append("There is no pam-auth-update here: put these lines after pam_systemd's into "
                      "the session stack of the services that count:\n" + lines.rstrip())
     if not os.path.exists(paths.POLICY):

@@ -67,9 +67,9 @@ def profile(services: Sequence[str]) -> str:
     return _TEMPLATE.read_text(encoding="utf-8").replace("@SERVICES@", ":".join(carried) or "none")
 
 
-def lines(services: Sequence[str]) -> list[str]:
-    """The lines for the session stack, without the word ``session``."""
-    return profile(services).partition("Session:\n")[2].splitlines()
+def stack_lines(text: str) -> list[str]:
+    """A profile's lines for the session stack, without the word ``session``."""
+    return text.partition("Session:\n")[2].splitlines()
 
 
 def is_in_place(services: Sequence[str]) -> bool:
@@ -80,7 +80,7 @@ def is_in_place(services: Sequence[str]) -> bool:
                    _COMMON_SESSION.read_text(encoding="utf-8").splitlines()
                    if line.startswith("session")]
         return PROFILE.read_text(encoding="utf-8") == wanted and all(
-            line.split() in present for line in lines(services))
+            line.split() in present for line in stack_lines(wanted))
     except OSError:
         return False
 

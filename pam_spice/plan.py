@@ -14,8 +14,8 @@ class Plan:
 
     def __init__(self) -> None:
         self.guard: str | None = None  # the guard's text, where it must be loaded
-        self.foreign: list[tuple[str, str]] = []  # what others put into our table
         self.guard_file: str | None = None  # the same, where the file for the boot is not it
+        self.foreign: list[tuple[str, str]] = []  # what others put into our table
         self.set: dict[int, Chain] = {}
         self.close: list[int] = []
         self.write: list[Record] = []

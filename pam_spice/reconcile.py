@@ -20,7 +20,7 @@ from pam_spice.locking import Lock
 from pam_spice.plan import Plan
 from pam_spice.policy import current_policy
 from pam_spice.run import CommandFailed
-from session.eligibility import is_alive, is_ordinary, why_not_eligible
+from session.eligibility import LIVING_STATES, is_alive, is_ordinary, why_not_eligible
 from session.logind import LogindSession, LogindSilent, is_session_id, read_sessions
 from session.processes import start_ticks
 from session.records import (
@@ -222,7 +222,7 @@ class Reconciliation:
         if record is None or not record.is_of(session.uid, session.leader):
             return (session.id, session.leader) in admissions and is_alive(session)
         # The policy of its login holds on, so only what changes by itself is asked again.
-        return (session.state in ("opening", "online", "active") and is_ordinary(session.uid)
+        return (session.state in LIVING_STATES and is_ordinary(session.uid)
                 and start_ticks(record.leader) == record.leader_start
                 and record.session not in self.strangers)
 

@@ -9,6 +9,10 @@ NOBODY_UID = 65534
 LAST_UID = 2**32 - 2  # 2**32 - 1 is "no uid"
 
 
+LIVING_STATES = ("opening", "online", "active")
+"""logind's states of a login that is not ending: sd_session_get_state(3)."""
+
+
 def is_ordinary(uid: int) -> bool:
     """Whether the uid is a person's: not root, not a service, not nobody."""
     return FIRST_USER_UID <= uid <= LAST_UID and uid != NOBODY_UID
@@ -26,7 +30,7 @@ def why_not_eligible(session: LogindSession, settings: Settings) -> str | None:
         return "this login is not at the workstation's own screen and keyboard"
     if session.service not in settings.services:
         return f"logins through {session.service or 'an unknown service'!r} don't open consoles"
-    if session.state not in ("opening", "online", "active"):
+    if session.state not in LIVING_STATES:
         return "this login is ending"
     return None
 

@@ -4,6 +4,7 @@ On the login path up to ``observe``, which imports ``json`` where it is called.
 """
 
 from conf.files import write_atomically
+from conf.intervals import joined_ranges
 from conf.lookup import Endpoint
 from pam_spice import paths
 from pam_spice.firewall import Chain, Observed, Rule
@@ -52,7 +53,8 @@ def render_guard(endpoints: list[Endpoint]) -> str:
         # Ports alone: with a routing header or a source route the address is not the last one.
         f"add set {TABLE} ports {{ type inet_service; flags interval; }}",
         f"flush set {TABLE} ports",
-        *(f"add element {TABLE} ports {{ {low}-{high} }}" for low, high in _ports(endpoints)),
+        *(f"add element {TABLE} ports {{ {low}-{high} }}"
+          for low, high in joined_ranges([endpoint[1:] for endpoint in endpoints])),
         # Empty for ever. "Not in it" holds for every packet that has an owner; a number to compare
         # with would be looked up in NSS by nft, which can hang.
         f"add set {TABLE} nobody {{ typeof meta skuid; }}",
@@ -117,17 +119,6 @@ def render_guard(endpoints: list[Endpoint]) -> str:
     lines += [f"add rule {TABLE} {name} {rule}" for name, rules in chains.items()
               for rule in rules]
     return "\n".join([*lines, ""])
-
-
-def _ports(endpoints: list[Endpoint]) -> list[tuple[int, int]]:
-    """The guarded ports whatever the address, joined where they overlap or touch."""
-    joined: list[tuple[int, int]] = []
-    for low, high in sorted((low, high) for _, low, high in endpoints):
-        if joined and low <= joined[-1][1] + 1:
-            joined[-1] = (joined[-1][0], max(high, joined[-1][1]))
-        else:
-            joined.append((low, high))
-    return joined
 
 
 def chain_name(uid: int) -> str:

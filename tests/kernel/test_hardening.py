@@ -19,18 +19,9 @@ from pam_spice.reconcile import Reconciliation
 from session.records import CLOSED, Record, read_records, write_record
 from tests.kernel import namespace as ns
 from tests.kernel.namespace import ENDPOINTS, GUARDED_PORT, USERS, V6, VIEWER_GID
-from tests.kernel.workstation import OFFICE, Workstation
+from tests.kernel.workstation import OFFICE, REFUSED, Workstation, office
 
 ANNE = USERS["anne"]
-REFUSED = "ConnectionRefusedError"
-
-
-def office() -> Workstation:
-    workstation = Workstation()
-    ns.serve_here()
-    workstation.policy()
-    workstation.reconcile()
-    return workstation
 
 
 def test_a_logout_opens_nothing_for_a_session_whose_login_hook_was_killed() -> None:

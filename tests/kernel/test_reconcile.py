@@ -16,18 +16,9 @@ from session import logind
 from session.records import CLOSED, DIRECTORY, OPEN, WAITING, read_records
 from tests.kernel import namespace as ns
 from tests.kernel.namespace import GUARDED_PORT, OTHER_GUARDED_PORT, USERS, V4, V6, VIEWER_GID
-from tests.kernel.workstation import OFFICE, REFUSED, SESSIONS, Workstation, window
+from tests.kernel.workstation import OFFICE, REFUSED, SESSIONS, Workstation, office, window
 
 ANNE, RALPH, ZOE = USERS["anne"], USERS["ralph"], USERS["zoe"]
-
-
-def office() -> Workstation:
-    """A workstation with the office's policy taken in, nobody logged in."""
-    workstation = Workstation()
-    ns.serve_here()
-    workstation.policy()
-    workstation.reconcile()
-    return workstation
 
 
 # Logging in and out

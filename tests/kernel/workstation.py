@@ -124,6 +124,15 @@ class Workstation:
         return ns.try_as(ns.USERS[user], ns.VIEWER_GID, address, port)
 
 
+def office() -> Workstation:
+    """A workstation with the office's policy taken in, nobody logged in."""
+    workstation = Workstation()
+    ns.serve_here()
+    workstation.policy()
+    workstation.reconcile()
+    return workstation
+
+
 def _lead(link: socket.socket) -> None:
     while word := link.recv(1):
         link.sendall(bytes([_in_hook({b"o": "open", b"c": "close"}[word])]))
