@@ -55,6 +55,8 @@ def screen(tty: int) -> str:
         return ""
     try:
         raw = os.read(device, 1 << 17)
+    except OSError:  # given back to the kernel meanwhile: systemd does so between two gettys
+        return ""
     finally:
         os.close(device)
     # Rows, columns, the cursor's place; then a character and its colour for each cell.
