@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 
 from lab.desktop import Screen
 from lab.door import wait_until
@@ -76,11 +77,17 @@ class GraphicalLogin(Screen):
 
     def logout(self, timeout: float = 30) -> None:
         """Leave the session as its menu does, wait for its end, and stop the display manager."""
+        patience = time.monotonic() + timeout / 4
 
         def asked_and_gone() -> bool:
             # Asked again while it is there: openbox overlooks it when it is busy with a window.
             if self._is_there():
                 self.run(["openbox", "--exit"], check=False)
+            # About one openbox in ten waits for a lock of its own for ever (futex_wait), with any
+            # program in it. The display manager sees the same end of its session when it is killed.
+            if time.monotonic() > patience:
+                self.workstation.run(["pkill", "-KILL", "-u", self.user, "-x", "openbox"],
+                                     check=False)
             return not self._is_there()
 
         wait_until("the session's end", asked_and_gone, timeout, 0.5)
