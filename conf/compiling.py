@@ -4,13 +4,15 @@ import hashlib
 import os
 from zlib import crc32
 
-from conf.files import FileRefused, open_trusted, read_all, write_atomically
+from conf.calendars import library_paths
+from conf.deciding import excepted_days, is_for
+from conf.files import write_atomically
 from conf.grantline import GrantLine, format_grant, format_offsets
 from conf.intervals import joined_ranges
-from conf.lookup import FORMAT, CompiledPolicy, Endpoint, Unusable, stamp
-from conf.model import Grant, ParsedPolicy, Policy, Workstation
-from conf.parser import parse_policy
-from conf.problems import Mark, Problem
+from conf.lookup import FORMAT, SKIPPED, CompiledPolicy, Endpoint, Unusable, stamp
+from conf.model import Grant, Policy, Skipped, Workstation
+from conf.parser import parse_files
+from conf.sources import directory_of, paths_of, read_trusted
 from conf.zones import LOCALTIME, load_zone, offsets_between, zone_file
 
 _DAY = 86400
@@ -24,48 +26,42 @@ VALID = "valid"
 
 
 class Source:
-    """A policy file as it was read in one go: stamp, text and what they mean."""
+    """A policy as it was read in one go: its files' stamps, its text and what they mean."""
 
     def __init__(self, path: str, owner: int = 0) -> None:
-        self.path = path
-        # Taken before reading: if the file changes meanwhile, the stamp is stale, not the policy.
-        self.stamp = stamp(path)
-        self.revision = "none"
-        data = b""
+        # Taken before reading: if a file changes meanwhile, its stamp is stale, not the policy.
+        self.stamps = [(directory_of(path), stamp(directory_of(path)))]
         try:
-            descriptor = open_trusted(path, owner)
-            try:
-                data = read_all(descriptor)
-            finally:
-                os.close(descriptor)
-        except FileRefused as error:
-            self.parsed = _unreadable(path, error.fact, error.remedy)
-        except (OSError, ValueError) as error:
-            self.parsed = _unreadable(path, f"can't be read: {error}", "see `pam-spice check`")
-        else:
-            self.revision = hashlib.sha256(data).hexdigest()[:12]
-            self.parsed = parse_policy(data, path)
+            self.stamps += [(each, stamp(each)) for each in paths_of(path)]
+        except (OSError, ValueError):  # read_trusted makes a problem of it
+            self.stamps.append((path, stamp(path)))
+        self.is_missing = (path, "-") in self.stamps
+        contents = read_trusted(path, owner)
+        digest = hashlib.sha256()
+        for name, data in contents:
+            text = data if isinstance(data, bytes) else data.fact.encode()
+            digest.update(b"%d %d %s%s" % (len(name), len(text), name.encode(), text))
+        self.revision = "none" if self.is_missing else digest.hexdigest()[:12]
+        self.parsed = parse_files(contents)
 
     @property
     def outcome(self) -> str:
         """MISSING, UNUSABLE, WITH_PROBLEMS or VALID."""
-        if self.stamp == "-":
+        if self.is_missing:
             return MISSING
         if self.parsed.policy is None:
             return UNUSABLE
         return WITH_PROBLEMS if self.parsed.problems else VALID
 
 
-def _unreadable(path: str, fact: str, remedy: str) -> ParsedPolicy:
-    return ParsedPolicy(None, (Problem(Mark(path, 1, 1), fact, remedy),))
-
-
-def grant_lines(policy: Policy, grant: Grant) -> list[GrantLine]:
-    """A grant as its lines, one a console."""
-    windows = None if grant.windows is None else ((policy.timezone, grant.windows),)
+def grant_lines(grant: Grant, start: int, end: int) -> list[GrantLine]:
+    """A grant as its lines, one a console, with the public holidays of [start, end)."""
+    windows = None if grant.schedules is None else tuple(
+        (schedule.timezone, schedule.windows, excepted_days(schedule.exceptions, start, end))
+        for schedule in grant.schedules)
     return [GrantLine(str(grant.subject), console.name, console.server.name, console.server.host,
                       console.tls_port, console.server.addresses, console.server.ca_file, windows,
-                      f"{grant.mark.file}:{grant.mark.line}")
+                      f"{grant.mark.file}:{grant.mark.line}", grant.valid)
             for console in grant.consoles]
 
 
@@ -90,22 +86,30 @@ def compile_policy(source: Source, target: str, now: int, owner: int = 0) -> Com
     endpoints = _without_overlaps(endpoints)
     workstation = policy.workstation if policy else Workstation()
     # A policy without a zone of its own is meant in the workstation's.
-    sources = [(source.path, source.stamp), (LOCALTIME, stamp(LOCALTIME))]
+    sources = [*source.stamps, (LOCALTIME, stamp(LOCALTIME))]
     zones: list[tuple[str, str]] = []
-    lines: list[bytes] = []
+    lines: list[str] = []
+    host = os.uname().nodename
     if policy:
-        path = zone_file(policy.timezone)
-        if path:
-            sources.append((path, stamp(path)))
-        reach = offsets_between(load_zone(policy.timezone), now - 2 * _DAY, now + _OFFSETS_REACH)
-        zones.append((policy.timezone, format_offsets(reach)))
-        lines = sorted(format_grant(line).encode() + b"\n"
-                       for grant in policy.grants for line in grant_lines(policy, grant))
-    body = b"".join(lines)
+        grants = [grant for grant in policy.grants if is_for(grant, host)]
+        start, end = now - 2 * _DAY, now + _OFFSETS_REACH
+        for zone in sorted({policy.timezone, *(schedule.timezone for grant in grants
+                                               for schedule in grant.schedules or ())}):
+            if path := zone_file(zone):
+                sources.append((path, stamp(path)))
+            zones.append((zone, format_offsets(offsets_between(load_zone(zone), start, end))))
+        lines = [format_grant(line) for grant in grants for line in grant_lines(grant, start, end)]
+        lines += [_skipped_line(skipped) for skipped in policy.skipped if skipped.subject]
+        if policy.skipped or any(schedule.exceptions.holidays for grant in grants
+                                 for schedule in grant.schedules or ()):
+            # It may be what an entry was skipped for, and be installed or updated later.
+            sources += [(path, stamp(path)) for path in library_paths()]
+    body = b"".join(sorted(line.encode() + b"\n" for line in lines))
     header = "\n".join([
         FORMAT,
         f"revision {source.revision}",
         f"outcome {source.outcome}",
+        f"workstation {host}",
         f"since {now - _DAY}",
         f"expires {now + _RECOMPILE_AFTER}",
         f"one_user {workstation.one_user:d}",
@@ -119,6 +123,11 @@ def compile_policy(source: Source, target: str, now: int, owner: int = 0) -> Com
     ]).encode() + b"\n"
     write_atomically(target, header + b"check %08x\n" % crc32(header) + body)
     return CompiledPolicy(target, owner)
+
+
+def _skipped_line(skipped: Skipped) -> str:
+    mark, fact = skipped.problem.mark, skipped.problem.fact
+    return f"{SKIPPED}{skipped.subject}\t{mark.file}:{mark.line}\t{fact}".replace("\n", " ")
 
 
 def _endpoints_before(target: str, owner: int) -> list[Endpoint]:

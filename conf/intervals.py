@@ -8,10 +8,16 @@ All instants are seconds since 1970-01-01T00:00:00Z; all intervals are [start, e
 
 DAY = 86400
 
-Window = tuple[int, int, int]
-"""(days, start, end): bit 0 of ``days`` is Monday; ``start`` and ``end`` are seconds after the
-midnight that begins the day; an overnight window has ``end`` > DAY and belongs to the day on
-which it starts."""
+Dates = tuple[int, int]
+"""(first, last): a span of calendar days, both within, counted from 1970-01-01."""
+
+EVERY_DATE: Dates = (-999_999, 999_999)
+"""All the dates there are: until the year 4707."""
+
+Window = tuple[int, int, int, Dates]
+"""(days, start, end, dates): bit 0 of ``days`` is Monday; ``start`` and ``end`` are seconds after
+the midnight that begins the day; an overnight window has ``end`` > DAY and belongs to the day on
+which it starts, which must be among ``dates``."""
 
 Interval = tuple[int, int]
 
@@ -40,9 +46,10 @@ def joined_ranges(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return [(low, end - 1) for low, end in merged([(low, high + 1) for low, high in ranges])]
 
 
-def open_intervals(windows: tuple[Window, ...], offsets: Offsets,
-                   start: int, end: int) -> list[Interval]:
+def open_intervals(windows: tuple[Window, ...], offsets: Offsets, start: int, end: int,
+                   excepted: tuple[Dates, ...] = ()) -> list[Interval]:
     """The instants in [start, end) at which the wall clock lies in one of the windows, merged.
+    Windows that begin on an ``excepted`` day are left out.
 
     The wall clock is a clock that is set forward or back at each offset change. Between two
     changes it runs evenly, so there a window's instants are its wall-clock times minus the offset;
@@ -58,7 +65,9 @@ def open_intervals(windows: tuple[Window, ...], offsets: Offsets,
         for day in range((low + offset) // DAY - 1, (high + offset - 1) // DAY + 1):
             weekday_bit = 1 << (day + 3) % 7  # day 0, 1970-01-01, was a Thursday
             midnight = day * DAY - offset
-            for days, opens, closes in windows:
-                if days & weekday_bit:
+            if any(first <= day <= last for first, last in excepted):
+                continue
+            for days, opens, closes, (first, last) in windows:
+                if days & weekday_bit and first <= day <= last:
                     result.append((max(low, midnight + opens), min(high, midnight + closes)))
     return merged(result)

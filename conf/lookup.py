@@ -15,7 +15,10 @@ from conf.files import FileRefused, open_trusted
 from conf.grantline import DamagedLine, GrantLine, parse_grant, parse_offsets
 from conf.intervals import Offsets
 
-FORMAT = "pam-spice-compiled 1"
+FORMAT = "pam-spice-compiled 2"
+SKIPPED = "skipped:"
+"""Begins the line of a grant that has an error: for whom, where it is, what is wrong."""
+
 MAX_HEADER = 4 * 1024 * 1024
 
 Endpoint = tuple[str, int, int]
@@ -85,6 +88,7 @@ class CompiledPolicy:
                 values[key] = value
         self.revision = values["revision"]
         self.outcome = values["outcome"]
+        self.workstation = values["workstation"]
         self.sudo_password = values["sudo_password"] == "1"  # noqa: S105
         self.since, self.expires = int(values["since"]), int(values["expires"])
         self.settings = Settings(values["one_user"] == "1", values["require_seat"] == "1",
@@ -94,20 +98,17 @@ class CompiledPolicy:
             raise ValueError("truncated")
 
     def is_current(self, now: int) -> bool:
-        """Whether the sources are those that were compiled, and the zones' offsets reach on."""
-        return self.since <= now < self.expires and all(
-            stamp(path) == then for path, then in self.sources)
+        """Whether the sources are those that were compiled, the zones' offsets reach on, and it
+        was for this workstation."""
+        return (self.since <= now < self.expires and os.uname().nodename == self.workstation
+                and all(stamp(path) == then for path, then in self.sources))
 
     def grants_of(self, subjects: list[str]) -> tuple[list[GrantLine], list[str]]:
         """The grants of ``user:NAME`` and ``group:NAME``, and the lines that are damaged."""
         grants = []
         damaged = []
         for subject in subjects:
-            key = subject.encode() + b"\t"
-            at = self._first_line_from(key)
-            while self._map[at:at + len(key)] == key:
-                end = self._line_end(at)
-                line = self._map[at:end].decode("utf-8", "replace")
+            for line in self._lines_of(subject):
                 try:
                     grant = parse_grant(line)
                     # A name with a tab in it could go on like a line of somebody else.
@@ -115,8 +116,26 @@ class CompiledPolicy:
                         grants.append(grant)
                 except DamagedLine:
                     damaged.append(line)
-                at = end + 1
         return grants, damaged
+
+    def skipped_of(self, subjects: list[str]) -> list[tuple[str, str]]:
+        """(file:line, what is wrong) of each grant of these that is left out for an error."""
+        found = []
+        for subject in subjects:
+            for line in self._lines_of(f"{SKIPPED}{subject}"):
+                _, place, fact = line.split("\t", 2)
+                found.append((place, fact))
+        return found
+
+    def _lines_of(self, subject: str) -> list[str]:
+        key = subject.encode() + b"\t"
+        at = self._first_line_from(key)
+        lines = []
+        while self._map[at:at + len(key)] == key:
+            end = self._line_end(at)
+            lines.append(self._map[at:end].decode("utf-8", "replace"))
+            at = end + 1
+        return lines
 
     def has_group_grants(self) -> bool:
         """Whether any grant names a group: if not, a login need not ask NSS for groups."""
@@ -128,7 +147,8 @@ class CompiledPolicy:
         grants = []
         for line in self._map[self._body:].decode("utf-8", "replace").split("\n")[:-1]:
             try:
-                grants.append(parse_grant(line))
+                if not line.startswith(SKIPPED):
+                    grants.append(parse_grant(line))
             except DamagedLine:
                 continue
         return grants

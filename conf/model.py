@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from conf.intervals import Window
+from conf.grantline import FOREVER
+from conf.intervals import Dates, Interval, Window
 from conf.problems import Mark, Problem
 
 
@@ -48,13 +49,65 @@ class Console:
 
 
 @dataclass(frozen=True, slots=True)
+class Exceptions:
+    """Days on which windows don't begin: spans of dates, and public holidays by their codes."""
+
+    dates: tuple[Dates, ...] = ()
+    holidays: tuple[str, ...] = ()
+
+    def __add__(self, other: "Exceptions") -> "Exceptions":
+        return Exceptions(tuple(dict.fromkeys(self.dates + other.dates)),
+                          tuple(dict.fromkeys(self.holidays + other.holidays)))
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Windows in one time zone, less those that begin on an excepted day."""
+
+    timezone: str
+    windows: tuple[Window, ...]
+    exceptions: Exceptions = field(default=Exceptions())
+
+
+@dataclass(frozen=True, slots=True)
+class NamedWindow:
+    """An entry of ``windows``."""
+
+    name: str
+    schedule: Schedule
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """An entry of ``calendars``."""
+
+    name: str
+    exceptions: Exceptions
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
-    """This subject may reach these consoles in these windows; None: always."""
+    """This subject may reach these consoles."""
 
     subject: Subject
     consoles: tuple[Console, ...]
-    windows: tuple[Window, ...] | None
     mark: Mark
+    schedules: tuple[Schedule, ...] | None = None  # None: always
+    valid: Interval = (0, FOREVER)  # the instants within which it counts at all
+    workstations: tuple[str, ...] = ()  # globs of host names; empty: all
+    reason: str = ""
+    windows: tuple[str, ...] = ()  # the named windows that ``when`` refers to
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A grant with an error: whom and what it was for, as far as that can be read."""
+
+    subject: Subject | None
+    consoles: tuple[str, ...]
+    problem: Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +122,15 @@ class Workstation:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """All that a policy file says, its bad entries left out."""
+    """All that a policy says, its bad entries left out."""
 
     timezone: str
     servers: dict[str, Server]
     consoles: dict[str, Console]
+    windows: dict[str, NamedWindow]
+    calendars: dict[str, Calendar]
     grants: tuple[Grant, ...]
+    skipped: tuple[Skipped, ...]
     workstation: Workstation
 
 
@@ -82,8 +138,8 @@ class Policy:
 class ParsedPolicy:
     """What came of reading a policy: its good entries, and what was wrong.
 
-    ``policy`` is None where nothing of the file may be used. With problems beside a policy, each
-    bad entry is skipped whole: there are only grants, so that closes and never opens.
+    ``policy`` is None where nothing of it may be used. With problems beside a policy, each bad
+    entry is skipped whole: there are only grants, so that closes and never opens.
     """
 
     policy: Policy | None

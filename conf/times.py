@@ -1,43 +1,63 @@
-"""Window literals: ``Mon-Fri 08:00-18:00``, ``Mon,Tue``, ``22:00-06:00``."""
+"""Window literals: ``Mon-Fri 08:00-18:00``, ``22:00-06:00``, ``2026-12-24..2027-01-02 Mon,Tue``;
+dates and instants. The man page pam-spice-policy(5) defines them."""
 
 import re
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
-from conf.intervals import DAY, Window
+from conf.calendars import FIRST_YEAR, LAST_YEAR, day_number
+from conf.intervals import DAY, EVERY_DATE, Dates, Window
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 EVERY_DAY = 0b1111111
 
 _TIME = re.compile(r"([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?", re.ASCII)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+                      r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2})?(?:Z|[+-][0-9]{2}:[0-9]{2})?)?",
+                      re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class BadWindow(ValueError):
     """A literal that can't be read: ``fact``, ``remedy`` and the ``offset`` of the bad part."""
 
-    def __init__(self, fact: str, remedy: str, offset: int) -> None:
+    def __init__(self, fact: str, remedy: str, offset: int = 0) -> None:
         super().__init__(fact)
         self.fact = fact
         self.remedy = remedy
         self.offset = offset
 
 
+@lru_cache(maxsize=4096)
 def parse_window(text: str) -> tuple[Window, ...]:
-    """Read one literal: days, times of day, or both; several of each joined by commas.
+    """Read one literal: dates, days, times of day, in this order, at least one of the three;
+    several of each joined by commas.
 
     Times are HH:MM or HH:MM:SS, up to 24:00; an end at or before its start is on the next day.
-    Days without times are whole days, times without days are every day.
+    Without times it is the whole day, without days every day, without dates every date.
 
     Raises BadWindow.
     """
     words = [(match.group(), match.start()) for match in re.finditer(r"[^ ]+", text)]
-    if not words or len(words) > 2:
+    kinds = [kind_of(word) for word, _ in words]
+    if not words or kinds != sorted(set(kinds)):
+        if kinds[:2] == [1, 1]:
+            _parse_days(*words[0])  # a blank behind a comma is the likely slip
         raise BadWindow(f"{text!r} is not a window",
-                        "write days, times or both: Mon-Fri 08:00-18:00", 0)
-    days = EVERY_DAY
-    if not words[0][0][0].isdigit():
-        days = _parse_days(*words.pop(0))
-    if not words:
-        return ((days, 0, DAY),)
-    return tuple((days, start, end) for start, end in _parse_times(*words[0]))
+                        "write dates, days, times, in this order: 2026-12-24 Mon-Fri 08:00-18:00")
+    by_kind = dict(zip(kinds, words, strict=True))
+    dates = parse_dates(*by_kind[0]) if 0 in by_kind else [EVERY_DATE]
+    days = _parse_days(*by_kind[1]) if 1 in by_kind else EVERY_DAY
+    times = _parse_times(*by_kind[2]) if 2 in by_kind else [(0, DAY)]
+    return tuple((days, start, end, span) for span in dates for start, end in times)
+
+
+def kind_of(word: str) -> int:
+    """0: begins like a date; 1: neither, so days or a name; 2: begins like a time of day."""
+    if re.match(r"[0-9]{4}-[0-9]{1,2}(-|$)", word, re.ASCII):
+        return 0
+    return 2 if word[:1].isdigit() else 1
 
 
 def _parts(text: str, offset: int) -> list[tuple[str, int]]:
@@ -47,6 +67,53 @@ def _parts(text: str, offset: int) -> list[tuple[str, int]]:
         parts.append((part, offset))
         offset += len(part) + 1
     return parts
+
+
+def parse_dates(text: str, offset: int = 0) -> list[Dates]:
+    """``2026-12-24``, ``2026-12-24..2027-01-02``, several joined by commas. Raises BadWindow."""
+    spans = []
+    for part, at in _parts(text, offset):
+        first, dots, last = part.partition("..")
+        start = day_number(_date(first, at))
+        end = day_number(_date(last, at + len(first) + 2)) if dots else start
+        if end < start:
+            raise BadWindow(f"{part!r} ends before it begins", "write the earlier date first", at)
+        spans.append((start, end))
+    return spans
+
+
+def _date(text: str, offset: int) -> date:
+    try:
+        if not _DATE.fullmatch(text):
+            raise ValueError
+        found = date.fromisoformat(text)
+        if not FIRST_YEAR <= found.year <= LAST_YEAR:
+            raise ValueError
+    except ValueError:
+        raise BadWindow(f"{text!r} is not a date",
+                        f"write YYYY-MM-DD, from {FIRST_YEAR} to {LAST_YEAR}", offset) from None
+    return found
+
+
+def parse_instant(text: str) -> tuple[int, bool, bool]:
+    """A date, with or without a time of day and an offset from UTC, as ISO 8601 and RFC 3339 write
+    them: the seconds since the epoch, whether they are of UTC (else of a wall clock that is not
+    said), and whether there is a time of day.
+
+    Raises BadWindow.
+    """
+    try:
+        if not _INSTANT.fullmatch(text):
+            raise ValueError
+        moment = datetime.fromisoformat(text)
+        if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+            raise ValueError
+    except ValueError:
+        raise BadWindow(f"{text!r} is not a date or time",
+                        "write 2026-12-24, 2026-12-24 18:00 or 2026-12-24T17:00:00Z") from None
+    is_utc = moment.tzinfo is not None
+    since = (moment if is_utc else moment.replace(tzinfo=UTC)) - _EPOCH
+    return since // timedelta(seconds=1), is_utc, len(text) > 10
 
 
 def _parse_days(text: str, offset: int) -> int:

@@ -26,11 +26,18 @@ class BadEntry(Exception):
 class Document:
     """One YAML file and the problems found in it."""
 
-    def __init__(self, file: str, data: bytes) -> None:
+    def __init__(self, file: str, data: bytes | Problem) -> None:
+        """``data`` is the file's content, or why it can't be read."""
         self.file = file
         self.problems: list[Problem] = []
         self._lines: list[str] = []
-        self.root = self._compose(data)
+        self.root: yaml.Node | None = None
+        if isinstance(data, Problem):
+            self.problems.append(data)
+        else:
+            self.root = self._compose(data)
+        self.is_spoilt = False
+        """Whether no entry in it can be trusted to mean what it says."""
 
     def _compose(self, data: bytes) -> yaml.Node | None:
         try:

@@ -2,9 +2,10 @@
 
 import os
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import TZPATH, ZoneInfo
 
-from conf.intervals import Offsets
+from conf.intervals import DAY, Offsets
 
 LOCALTIME = "/etc/localtime"
 """The link that says what the workstation's own zone is: localtime(5)."""
@@ -46,6 +47,22 @@ def zone_file(name: str) -> str | None:
     return None
 
 
+def instants_of(zone: ZoneInfo, wall_clock: int) -> tuple[int, int]:
+    """The first and the last instant at which the zone's clock shows a time, given in seconds
+    since 1970-01-01T00:00 by that clock. A time that it skips is the instant of the change."""
+    offsets = offsets_between(zone, wall_clock - 2 * DAY, wall_clock + 2 * DAY)
+    found = []
+    for index, (since, offset) in enumerate(offsets):
+        last = index + 1 == len(offsets)
+        if since <= wall_clock - offset and (last or wall_clock - offset < offsets[index + 1][0]):
+            found.append(wall_clock - offset)
+        elif not last and wall_clock - offset >= (change := offsets[index + 1][0]) > (
+                wall_clock - offsets[index + 1][1]):
+            return change, change
+    return found[0], found[-1]
+
+
+@lru_cache(maxsize=256)
 def offsets_between(zone: ZoneInfo, start: int, end: int) -> Offsets:
     """The zone's offsets that hold within [start, end), exact to the second."""
 

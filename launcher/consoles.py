@@ -57,6 +57,6 @@ def _console(grants: list[GrantLine], offsets: dict[str, Offsets], now: int) -> 
 
 def _zone(grants: Iterable[GrantLine], offsets: dict[str, Offsets]) -> Offsets:
     for grant in grants:
-        for zone, _ in grant.windows or ():
+        for zone, _, _ in grant.windows or ():
             return offsets[zone]
     return _UTC  # always open: there is no time to tell

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from conf.grantline import FOREVER
 from conf.intervals import DAY, Interval, merged
 from pam_spice.firewall import Chain, Rule
 from session.logind import LogindSession
@@ -36,17 +37,14 @@ def chain_of(records: Iterable[Record], gid: int, now: int) -> Chain:
         for grant in record.grants:
             for address in grant.addresses:
                 intervals = open_in.setdefault((address, grant.port), [])
-                if grant.windows is None:
-                    intervals.append((0, 0))
+                if grant.windows is None:  # no calendar is needed, so no horizon either
+                    intervals.append(grant.valid)
                 else:
                     intervals += grant.open_in(record.offsets, start, end)
     rules: list[Rule] = []
     for (address, port), intervals in sorted(open_in.items()):
-        if (0, 0) in intervals:
-            rules.append((address, port, gid, 0, 0))
-        else:
-            rules += [(address, port, gid, opens, closes)
-                      for opens, closes in merged(intervals) if closes > now]
+        rules += [(address, port, gid, opens, 0 if closes == FOREVER else closes)
+                  for opens, closes in merged(intervals) if closes > now]
     return tuple(rules)
 
 

@@ -146,13 +146,17 @@ class Reconciliation:
             journal.log(journal.ERROR, f"{len(damaged)} damaged grants of {account.pw_name} in "
                         f"the compiled policy are left out; delete {paths.COMPILED}",
                         event="damaged", user=account.pw_name, uid=session.uid)
+        for place, fact in self.policy.skipped_of(subjects):
+            journal.log(journal.WARNING, f"{place} gives {account.pw_name} nothing: {fact}",
+                        event="skipped", user=account.pw_name, uid=session.uid, place=place,
+                        session=session.id, revision=self.policy.revision)
         return Record(session.id, session.uid, account.pw_name, session.leader, ticks,
                       session.since, self.policy.revision, "new",
                       self._offsets_for(grants), grants)
 
     def _offsets_for(self, grants: list[GrantLine]) -> dict[str, tuple[tuple[int, int], ...]]:
         assert self.policy is not None
-        zones = {zone for grant in grants for zone, _ in grant.windows or ()}
+        zones = {zone for grant in grants for zone, _, _ in grant.windows or ()}
         return {zone: self.policy.offsets[zone] for zone in zones}
 
     # Planning

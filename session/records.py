@@ -22,7 +22,7 @@ from conf.intervals import Offsets
 from session.logind import is_session_id
 
 DIRECTORY = "/run/pam-spice/sessions"
-FORMAT = "pam-spice-session 1"
+FORMAT = "pam-spice-session 2"
 
 OPEN = "open"
 WAITING = "waiting"
@@ -91,7 +91,8 @@ def parse_record(text: str) -> Record:
             grants.append(parse_grant(value))
         else:
             values[key] = value
-    if any(zone not in offsets for grant in grants for zone, _ in grant.windows or ()):
+    if any(zone not in offsets for grant in grants
+           for zone, _, _ in grant.windows or ()):
         raise ValueError("lacks a zone")
     try:
         leader, _, leader_start = values["leader"].partition(" ")

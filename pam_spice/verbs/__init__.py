@@ -5,11 +5,11 @@ import json
 import os
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 
 from conf.compiling import Source
 from conf.model import ParsedPolicy, Policy
-from conf.parser import parse_policy
+from conf.parser import parse_files
+from conf.sources import read_any
 from conf.zones import load_zone
 from pam_spice import paths
 
@@ -35,7 +35,7 @@ def read_policy(path: str | None) -> ParsedPolicy:
     if path is None:
         return Source(paths.POLICY).parsed
     try:
-        return parse_policy(Path(path).read_bytes(), path)
+        return parse_files(read_any(path))
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
 
@@ -47,8 +47,10 @@ def need_policy(path: str | None) -> Policy:
     if parsed.policy is None:
         raise UsageError("\n".join(["the policy is unusable:", *map(str, parsed.problems)]))
     if parsed.problems:
-        lines = ", ".join(sorted({str(problem.mark.line) for problem in parsed.problems}, key=int))
-        print(f"note: entries with an error are left out, see pam-spice check (lines {lines})",
+        places = ", ".join(dict.fromkeys(f"{problem.mark.file}:{problem.mark.line}"
+                                         for problem in parsed.problems[:5]))
+        more = f" and {len(parsed.problems) - 5} more" if len(parsed.problems) > 5 else ""
+        print(f"note: entries with an error are left out, see pam-spice check ({places}{more})",
               file=sys.stderr)
     return parsed.policy
 

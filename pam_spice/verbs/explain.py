@@ -28,9 +28,16 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser.add_argument("console", metavar="CONSOLE", help="as the policy names it")
     parser.add_argument("--at", metavar="TIME",
                         help="like 2026-11-23T18:00 or 2026-11-23T17:00:00Z; default: now")
-    parser.add_argument("--groups", metavar="A,B", help="default: the user's groups here")
+    add_asker(parser)
     add_common(parser)
     parser.set_defaults(run=run)
+
+
+def add_asker(parser: argparse.ArgumentParser) -> None:
+    """The options that say who asks, beside the user's name, and from where."""
+    parser.add_argument("--groups", metavar="A,B", help="default: the user's groups here")
+    parser.add_argument("--workstation", metavar="NAME", default=os.uname().nodename,
+                        help="default: this machine's host name")
 
 
 def groups_of(user: str, given: str | None) -> frozenset[str]:
@@ -65,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     console = find_console(policy, arguments.console)
     at = parse_instant(arguments.at, policy) if arguments.at else int(time.time())
     verdict = explain(policy, arguments.user, groups_of(arguments.user, arguments.groups),
-                      console, at)
+                      console, at, arguments.workstation)
     if arguments.json:
         print_json({"allowed": verdict.allowed, "until": iso(verdict.until),
                     "next": iso(verdict.next), "reason": verdict.reason,
@@ -78,13 +85,13 @@ def run(arguments: argparse.Namespace) -> int:
     if verdict.next is not None or not verdict.allowed:
         print(f"  next:  {local(verdict.next, policy) if verdict.next is not None else 'never'}")
     for entry in verdict.entries:
-        mark = entry.grant.mark
-        print(f"  {mark.file}:{mark.line}: {'; '.join(entry.lacks) or 'grants it'}")
+        print(f"  {entry.mark.file}:{entry.mark.line}: {'; '.join(entry.lacks) or 'grants it'}"
+              + (f" ({entry.reason})" if entry.reason else ""))
     return YES if verdict.allowed else NO
 
 
 def _entry(entry: Entry) -> dict[str, object]:
-    return {"file": entry.grant.mark.file, "line": entry.grant.mark.line,
-            str(entry.grant.subject.kind): entry.grant.subject.name,
-            "consoles": [console.name for console in entry.grant.consoles],
-            "counts": not entry.lacks, "lacks": list(entry.lacks)}
+    subject = {str(entry.subject.kind): entry.subject.name} if entry.subject else {}
+    return {"file": entry.mark.file, "line": entry.mark.line, **subject,
+            "consoles": list(entry.consoles), "counts": not entry.lacks,
+            "lacks": list(entry.lacks), "reason": entry.reason}

@@ -64,7 +64,7 @@ def _session(record: Record, chain: Chain, now: int) -> dict[str, object]:
         is_open = all(allows(chain, address, grants[0].port, now)
                       for address in grants[0].addresses)
         until = following = None
-        if all(grant.windows is not None for grant in grants):
+        if not any(grant.is_endless() for grant in grants):
             coming = merged([interval for grant in grants for interval in
                              grant.open_in(record.offsets, now, now + _AHEAD)])
             until = next((end for start, end in coming if start == now), None)

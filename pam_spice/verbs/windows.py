@@ -13,7 +13,7 @@ from pam_spice.verbs import (
     parse_instant,
     print_json,
 )
-from pam_spice.verbs.explain import find_console, groups_of
+from pam_spice.verbs.explain import add_asker, find_console, groups_of
 
 
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -23,7 +23,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser.add_argument("console", metavar="CONSOLE", nargs="?")
     parser.add_argument("--from", dest="start", metavar="TIME", required=True)
     parser.add_argument("--to", dest="end", metavar="TIME", required=True)
-    parser.add_argument("--groups", metavar="A,B", help="default: the user's groups here")
+    add_asker(parser)
     add_common(parser)
     parser.set_defaults(run=run)
 
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("--to is before --from")
     console = find_console(policy, arguments.console) if arguments.console else None
     found = windows_of(policy, arguments.user, groups_of(arguments.user, arguments.groups),
-                       start, end, console)
+                       start, end, console, arguments.workstation)
     if arguments.json:
         print_json([{"console": name, "start": iso(opens), "end": iso(closes)}
                     for name, opens, closes in found])

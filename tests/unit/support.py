@@ -9,7 +9,7 @@ from types import FrameType
 
 from conf.compiling import Source, compile_policy
 from conf.grantline import GrantLine, ZonedWindows
-from conf.intervals import Offsets
+from conf.intervals import EVERY_DATE, Offsets
 from conf.lookup import CompiledPolicy
 from conf.model import Policy
 from conf.parser import parse_policy
@@ -64,6 +64,11 @@ def compile_text(directory: Path, text: str | bytes, now: int = NOON) -> Compile
     source.chmod(0o644)
     return compile_policy(Source(str(source), os.getuid()), str(directory / "policy.compiled"),
                           now, os.getuid())
+
+
+def zoned(zone: str, *windows: tuple[int, int, int]) -> ZonedWindows:
+    """Weekly windows, (days, start, end), in one zone."""
+    return ((zone, tuple((*window, EVERY_DATE) for window in windows), ()),)
 
 
 def grant(console: str = "webdev", port: int = 20002, windows: ZonedWindows | None = None,

@@ -11,11 +11,18 @@ from hypothesis import strategies as st
 import conf.parser
 from conf.compiling import MISSING, UNUSABLE, VALID, WITH_PROBLEMS, Source, compile_policy
 from conf.deciding import windows_of
-from conf.grantline import DamagedLine, GrantLine, format_grant, parse_grant
-from conf.intervals import DAY, merged
+from conf.grantline import (
+    FOREVER,
+    DamagedLine,
+    GrantLine,
+    ZonedWindows,
+    format_grant,
+    parse_grant,
+)
+from conf.intervals import DAY, EVERY_DATE, Interval, merged
 from conf.lookup import CompiledPolicy, Unusable
 from conf.model import Policy
-from tests.unit.support import NOON, SERVER, compile_text, grant, policy_of, within
+from tests.unit.support import NOON, SERVER, compile_text, grant, policy_of, within, zoned
 
 ME = os.getuid()
 EXAMPLE = (Path(__file__).parents[2] / "conf" / "policy.yaml").read_text()
@@ -110,7 +117,8 @@ def test_a_policy_comes_back_whole(tmp_path: Path, text: str) -> None:
     assert sorted(said, key=repr) == sorted(
         ((str(one.subject), console.name, console.server.name, console.server.host,
           console.tls_port, console.server.addresses, console.server.ca_file,
-          None if one.windows is None else ((policy.timezone, one.windows),),
+          None if one.schedules is None else tuple(
+              (schedule.timezone, schedule.windows, ()) for schedule in one.schedules),
           f"{path}:{one.mark.line}")
          for one in policy.grants for console in one.consoles), key=repr)
     assert compiled.has_group_grants() == any(one.subject.kind == "group" for one in policy.grants)
@@ -296,6 +304,7 @@ def test_a_missing_a_foreign_and_a_linked_file_are_unusable(tmp_path: Path) -> N
         CompiledPolicy(str(tmp_path / "policy.compiled"), ME)
 
 
+_DATES = st.tuples(st.integers(0, 999), st.integers(0, 99999))
 _FIELD = st.text(st.characters(exclude_characters="\t\n", exclude_categories=["Cs"]))
 
 
@@ -304,22 +313,25 @@ _FIELD = st.text(st.characters(exclude_characters="\t\n", exclude_categories=["C
        st.lists(st.sampled_from(["192.168.2.2", "fd00::2"]), min_size=1, max_size=3),
        st.one_of(st.none(), st.lists(st.tuples(
            st.sampled_from(ZONES), st.lists(st.tuples(
-               st.integers(1, 127), st.integers(0, 86399), st.integers(1, 172800)), min_size=1,
-               max_size=3).map(tuple)), min_size=1, max_size=2).map(tuple)))
+               st.integers(1, 127), st.integers(0, 86399), st.integers(1, 172800),
+               st.just(EVERY_DATE) | _DATES),
+               min_size=1, max_size=3).map(tuple), st.lists(_DATES, max_size=3).map(tuple)),
+           min_size=1, max_size=2).map(tuple)),
+       st.tuples(st.integers(0, 1 << 40), st.sampled_from([FOREVER, 1 << 41])))
 def test_a_grant_line_reads_back_as_it_was_written(
         subject: str, console: str, port: int, addresses: list[str],
-        windows: tuple[tuple[str, tuple[tuple[int, int, int], ...]], ...] | None) -> None:
+        windows: ZonedWindows | None, valid: Interval) -> None:
     line = format_grant(GrantLine(subject, console, "s", "h", port, tuple(addresses), "/ca",
-                                  windows, "f:1"))
+                                  windows, "f:1", valid))
     back = parse_grant(line)
-    assert (back.subject, back.console, back.port, back.addresses, back.windows) == (
-        subject, console, port, tuple(addresses), windows)
+    assert (back.subject, back.console, back.port, back.addresses, back.windows, back.valid) == (
+        subject, console, port, tuple(addresses), windows, valid)
     assert format_grant(back) == line
 
 
 @given(st.integers(0, 200), st.integers(0, 255))
 def test_a_grant_line_with_one_byte_changed_is_damaged(at: int, byte: int) -> None:
-    line = format_grant(grant(windows=(("Europe/Berlin", ((31, 0, 86400),)),))).encode()
+    line = format_grant(grant(windows=zoned("Europe/Berlin", (31, 0, 86400)))).encode()
     at %= len(line)
     changed = line[:at] + bytes([byte]) + line[at + 1:]
     if changed != line:

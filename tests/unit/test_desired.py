@@ -19,7 +19,7 @@ from pam_spice.desired import (
 )
 from session.logind import LogindSession
 from session.records import CLOSED, OPEN, WAITING, Record
-from tests.unit.support import NOON, grant, logind_session, record
+from tests.unit.support import NOON, grant, logind_session, record, zoned
 
 GID = 997
 ANNE, RALPH, ZOE = 1021, 1022, 1023
@@ -172,7 +172,7 @@ def test_never_two_users_at_once_and_never_nobody_where_somebody_could(
 # Chains
 
 def windowed(*spans: tuple[int, int, int]) -> Record:
-    return record(grants=(grant(windows=(("UTC", spans),)),))
+    return record(grants=(grant(windows=zoned("UTC", *spans)),))
 
 
 def test_an_unbounded_grant_is_one_rule_per_address_without_times() -> None:
@@ -212,15 +212,15 @@ def test_an_overnight_window_that_began_yesterday_keeps_its_start() -> None:
 
 
 def test_always_in_one_grant_makes_the_windows_of_another_for_that_console_needless() -> None:
-    both = record(grants=(grant(windows=(("UTC", ((1, 0, 3600),)),)), grant()))
+    both = record(grants=(grant(windows=zoned("UTC", (1, 0, 3600))), grant()))
     assert chain_of([both], GID, NOON) == ((V4, 20002, GID, 0, 0),)
 
 
 def test_grants_for_one_console_are_merged_and_those_for_others_are_not() -> None:
     one = record(grants=(
-        grant(windows=(("UTC", ((127, 0, 43200),)),)),
-        grant(windows=(("UTC", ((127, 43200, DAY),)),)),
-        grant("analysis", 20003, (("UTC", ((1, 0, DAY),)),))))
+        grant(windows=zoned("UTC", (127, 0, 43200))),
+        grant(windows=zoned("UTC", (127, 43200, DAY))),
+        grant("analysis", 20003, zoned("UTC", (1, 0, DAY)))))
     chain = chain_of([one], GID, NOON)
     assert [rule for rule in chain if rule[1] == 20002] == [(V4, 20002, GID, *horizon(NOON))]
     assert len([rule for rule in chain if rule[1] == 20003]) == 2
@@ -238,7 +238,7 @@ def test_two_consoles_at_one_endpoint_are_one_rule() -> None:
 
 
 def test_a_chain_does_not_depend_on_the_order_of_records_and_grants() -> None:
-    grants = (grant(), grant("analysis", 20003, (("UTC", ((127, 0, 3600),)),)),
+    grants = (grant(), grant("analysis", 20003, zoned("UTC", (127, 0, 3600))),
               grant(addresses=(V6, V4)))
     forward = chain_of([record("1", grants=grants), record("2")], GID, NOON)
     backward = chain_of([record("2"), record("1", grants=grants[::-1])], GID, NOON)
@@ -263,7 +263,7 @@ def test_a_chain_changes_only_when_a_rule_has_ended_or_a_new_day_begins(
     now = NOON + day
     windows = tuple((days, start, start + length) for days, start, length in spans)
     offsets = offsets_between(ZoneInfo(zone), now - 3 * DAY, now + 11 * DAY)
-    one = record(grants=(grant(windows=((zone, windows),)),), offsets={zone: offsets})
+    one = record(grants=(grant(windows=zoned(zone, *windows)),), offsets={zone: offsets})
     before = chain_of([one], GID, now)
     then = now + later
     after = chain_of([one], GID, then)
@@ -271,7 +271,7 @@ def test_a_chain_changes_only_when_a_rule_has_ended_or_a_new_day_begins(
         assert after == tuple(rule for rule in before if rule[4] > then)
     for instant in (now, then):
         # What the kernel makes of the chain is what the grant says, at both instants.
-        in_window = bool(grant(windows=((zone, windows),)).open_in(
+        in_window = bool(grant(windows=zoned(zone, *windows)).open_in(
             {zone: offsets}, instant, instant + 1))
         assert allows(before, V4, 20002, instant) == in_window
 

@@ -34,7 +34,7 @@ def test_a_policy_s_guard_is_its_golden_file(path: Path, golden: Golden) -> None
 @policies
 def test_a_policy_s_sudoers_are_its_golden_file(path: Path, golden: Golden) -> None:
     policy = read(path)
-    lines = [line for grant in policy.grants for line in grant_lines(policy, grant)]
+    lines = [line for grant in policy.grants for line in grant_lines(grant, *horizon(NOON))]
     golden(path.with_suffix(".sudoers"),
            sudoers.render(lines, policy.workstation.sudo_password))
 
@@ -48,7 +48,7 @@ def test_each_user_s_chain_is_its_golden_file(path: Path, golden: Golden) -> Non
     subjects: dict[Subject, None] = dict.fromkeys(grant.subject for grant in policy.grants)
     for number, subject in enumerate(subjects):
         lines = [line for grant in policy.grants if grant.subject == subject
-                 for line in grant_lines(policy, grant)]
+                 for line in grant_lines(grant, *horizon(NOON))]
         chain = chain_of([record(grants=tuple(lines), offsets=offsets)], GID, NOON)
         what = "group" if subject.kind == SubjectKind.GROUP else "user"
         text += f"# {what} {subject.name}\n" + nft.render_open(3000 + number, chain)

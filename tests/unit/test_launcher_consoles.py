@@ -28,7 +28,7 @@ def grant(console: str, *windows: str, zone: str = "Europe/Berlin",
           subject: str = "user:maggie") -> GrantLine:
     spans = tuple(window for text in windows for window in parse_window(text))
     return GrantLine(subject, console, "mysrv", "mysrv.example", 20002, ("192.168.2.2",),
-                     "/etc/pam-spice/mysrv-ca.pem", ((zone, spans),) if windows else None,
+                     "/etc/pam-spice/mysrv-ca.pem", ((zone, spans, ()),) if windows else None,
                      "policy.yaml:1")
 
 

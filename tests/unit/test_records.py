@@ -22,10 +22,10 @@ from session.records import (
     remove_record,
     write_record,
 )
-from tests.unit.support import UTC_OFFSETS, grant, record
+from tests.unit.support import UTC_OFFSETS, grant, record, zoned
 
 ME = os.getuid()
-WINDOWED = (("Europe/Berlin", ((31, 64800, 79200),)),)
+WINDOWED = zoned("Europe/Berlin", (31, 64800, 79200))
 FULL = record(uid=ME, grants=(grant(), grant("analysis", 20003, WINDOWED)), offsets={
     "Europe/Berlin": ((1795000000, 3600), (1806195600, 7200)), "UTC": UTC_OFFSETS})
 
@@ -119,7 +119,7 @@ def test_a_record_without_a_field_is_damaged(key: str) -> None:
 
 
 @pytest.mark.parametrize(("old", "new"), [
-    ("pam-spice-session 1", "pam-spice-session 2"), ("uid ", "uid x"), ("leader 100", "leader "),
+    ("pam-spice-session 2", "pam-spice-session 3"), ("uid ", "uid x"), ("leader 100", "leader "),
     ("zone Europe/Berlin 1795000000:3600", "zone Europe/Berlin 1795000000"),
     ("20003", "20004"), ("webdev", "weddev")])
 def test_a_record_with_a_damaged_line_is_damaged(old: str, new: str) -> None:

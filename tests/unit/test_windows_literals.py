@@ -1,10 +1,13 @@
 """Window literals: what they mean, and where exactly a bad one is bad."""
 
+from datetime import date
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conf.intervals import DAY
+from conf.calendars import day_number
+from conf.intervals import DAY, EVERY_DATE
 from conf.times import EVERY_DAY, BadWindow, parse_window
 
 H = 3600
@@ -37,7 +40,23 @@ H = 3600
 ])
 def test_a_literal_means_its_days_and_seconds(text: str,
                                               expected: tuple[tuple[int, int, int], ...]) -> None:
-    assert parse_window(text) == expected
+    assert parse_window(text) == tuple((*window, EVERY_DATE) for window in expected)
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("2026-12-24", [("2026-12-24", "2026-12-24")]),
+    ("2026-12-24..2027-01-02", [("2026-12-24", "2027-01-02")]),
+    ("2026-12-24,2026-12-31", [("2026-12-24", "2026-12-24"), ("2026-12-31", "2026-12-31")]),
+    ("2028-02-29", [("2028-02-29", "2028-02-29")]),
+    ("1971-01-01..2399-12-31", [("1971-01-01", "2399-12-31")]),
+])
+def test_dates_before_days_and_times_narrow_them(text: str,
+                                                 expected: list[tuple[str, str]]) -> None:
+    spans = [tuple(day_number(date.fromisoformat(day)) for day in span) for span in expected]
+    for rest, window in (("", (EVERY_DAY, 0, DAY)), (" Mon", (1, 0, DAY)),
+                         (" 22:00-06:00", (EVERY_DAY, 22 * H, 30 * H)),
+                         (" Mon 08:00-12:00", (1, 8 * H, 12 * H))):
+        assert parse_window(text + rest) == tuple((*window, span) for span in spans)
 
 
 @pytest.mark.parametrize(("text", "offset", "fact"), [
@@ -45,6 +64,18 @@ def test_a_literal_means_its_days_and_seconds(text: str,
     ("   ", 0, "'   ' is not a window"),
     ("Mon 08:00-09:00 10:00-11:00", 0, "is not a window"),
     ("Mon Tue 08:00-09:00", 0, "is not a window"),
+    ("08:00-09:00 Mon", 0, "is not a window"),
+    ("Mon 2026-12-24", 0, "is not a window"),
+    ("2026-12-24 2026-12-25", 0, "is not a window"),
+    ("2026-12-24..", 12, "'' is not a date"),
+    ("2026-02-29", 0, "'2026-02-29' is not a date"),
+    ("2026-13-01 Mon", 0, "'2026-13-01' is not a date"),
+    ("2026-1-1", 0, "'2026-1-1' is not a date"),
+    ("1970-01-01", 0, "is not a date"),
+    ("2400-01-01", 0, "is not a date"),
+    ("2026-12-24..2026-12-23", 0, "ends before it begins"),
+    ("2026-12-24,2026-12-99 Mon", 11, "'2026-12-99' is not a date"),
+    ("2026-12-24T08:00", 0, "is not a date"),
     ("Mo", 0, "'Mo' is not a day"),
     ("mon", 0, "'mon' is not a day"),
     ("MON", 0, "'MON' is not a day"),
@@ -100,7 +131,8 @@ def test_any_text_is_a_window_within_two_days_or_a_bad_window_with_a_place_in_it
         assert error.fact and error.remedy
     else:
         assert windows
-        for days, start, end in windows:
+        for days, start, end, (first, last) in windows:
+            assert first <= last
             assert 0 < days <= EVERY_DAY
             assert 0 <= start < DAY
             assert start < end <= start + DAY

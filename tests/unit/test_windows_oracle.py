@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from conf.deciding import explain, windows_of
-from conf.intervals import Interval, Offsets, merged, open_intervals
+from conf.intervals import EVERY_DATE, Interval, Offsets, merged, open_intervals
 from conf.model import Policy
 from conf.zones import offsets_between
 from tests.unit.support import SERVER, policy_of
@@ -246,7 +246,7 @@ def test_merged_holds_the_same_instants_sorted_apart_and_not_empty(
 def test_intervals_of_a_part_are_the_part_of_the_intervals(
         spans: list[tuple[int, int, int]], changes: list[tuple[int, int]], start: int, first: int,
         second: int) -> None:
-    windows = tuple((days, opens, opens + length) for days, opens, length in spans)
+    windows = tuple((days, opens, opens + length, EVERY_DATE) for days, opens, length in spans)
     offsets: Offsets = tuple(sorted(changes))
     middle, end = start + first, start + first + second
     whole = open_intervals(windows, offsets, start, end)

@@ -1,0 +1,96 @@
+"""Dates and public holidays, as spans of days counted from 1970-01-01.
+
+Public holidays come from the library ``holidays``, which is imported only where a policy names a
+code of it: it takes a second. Its calls changed with version 0.14; Debian 12 has 0.10.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Iterable
+from datetime import date
+from functools import lru_cache
+
+from conf.intervals import DAY, Dates
+
+CODE = re.compile(r"([A-Z]{2})(?:-([A-Z0-9]{1,3}))?", re.ASCII)
+"""ISO 3166-1, and the part of ISO 3166-2 behind the hyphen."""
+
+FIRST_YEAR, LAST_YEAR = 1971, 2399
+
+_EPOCH = date(1970, 1, 1).toordinal()
+
+
+class UnknownHolidays(ValueError):
+    """There are no public holidays of that code: ``remedy`` says what to do."""
+
+    def __init__(self, fact: str, remedy: str) -> None:
+        super().__init__(fact)
+        self.fact = fact
+        self.remedy = remedy
+
+
+def library_paths() -> list[str]:
+    """Where the library is or would be."""
+    return [os.path.join(directory, "holidays") for directory in sys.path
+            if directory.endswith("-packages")]
+
+
+def day_number(day: date) -> int:
+    """The days from 1970-01-01 to this one."""
+    return day.toordinal() - _EPOCH
+
+
+def date_of(number: int) -> date:
+    """The inverse of day_number; raises OverflowError or ValueError beyond the year 9999."""
+    return date.fromordinal(number + _EPOCH)
+
+
+@lru_cache(maxsize=1024)
+def check_code(code: str) -> None:
+    """Raises UnknownHolidays."""
+    _year_of(code, 2026)
+
+
+def holiday_dates(code: str, start: int, end: int) -> tuple[Dates, ...]:
+    """The public holidays of all years that [start, end), in seconds since the epoch, touches; a
+    day on each side may lie in another year by the local clock. Raises UnknownHolidays."""
+    years = range(date_of(start // DAY - 1).year, date_of(end // DAY + 1).year + 1)
+    return tuple((day, day) for year in years if FIRST_YEAR <= year <= LAST_YEAR
+                 for day in _year_of(code, year))
+
+
+@lru_cache(maxsize=4096)
+def _year_of(code: str, year: int) -> tuple[int, ...]:
+    match = CODE.fullmatch(code)
+    if not match:
+        raise UnknownHolidays(f"{code!r} is not a code of public holidays",
+                              "write a country (DE) or a part of one (DE-BY)")
+    try:
+        import holidays
+    except ImportError:
+        raise UnknownHolidays(f"the public holidays of {code} can't be told: the Python library "
+                              f"holidays is not installed",
+                              "apt install python3-holidays") from None
+    country, part = match.groups()
+    found: Iterable[date]
+    try:
+        if hasattr(holidays, "country_holidays"):
+            found = holidays.country_holidays(country, subdiv=part, years=year)
+        else:
+            found = _of_old_library(holidays, country, part, year)
+    except (NotImplementedError, KeyError, AttributeError):
+        raise UnknownHolidays(f"the library holidays knows no {code}",
+                              "write a country (DE) or a part of one (DE-BY)") from None
+    return tuple(sorted(day_number(day) for day in found))
+
+
+def _of_old_library(holidays: object, country: str, part: str | None, year: int) -> list[date]:
+    """Raises AttributeError or KeyError for a country or part that it doesn't know."""
+    calendar = getattr(holidays, country)
+    if part is None:
+        return list(calendar(years=year))
+    for key, known in (("prov", "PROVINCES"), ("state", "STATES")):
+        if part in getattr(calendar, known, ()):
+            return list(calendar(years=year, **{key: part}))
+    raise KeyError(part)

@@ -1,0 +1,153 @@
+"""Reading one entry of a policy: values of each kind, checked, each error with its place."""
+
+import difflib
+import ipaddress
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import yaml
+
+from conf.yamlnodes import BadEntry, Document
+
+_T = TypeVar("_T")
+
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", re.ASCII)
+_PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
+_PORTS = re.compile(r"([1-9][0-9]{0,4})(?:-([1-9][0-9]{0,4}))?", re.ASCII)
+
+
+class EntryReader:
+    """Reads nodes of ``document``, the file that is being read. Every method raises BadEntry when
+    it has listed what is wrong."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+
+    def named(self, node: yaml.Node | None, what: str, into: dict[str, _T | None],
+              read: Callable[[str, yaml.Node], _T]) -> None:
+        """Read a section of named entries; a bad one stays known by name as None, and so does a
+        name that was there before: nobody knows which of the two is meant."""
+        if node is None:
+            return
+        try:
+            pairs = list(self.document.pairs(node, what))
+        except BadEntry:
+            return
+        twice = {name for name, count in Counter(
+            str(key_node.value) for key_node, _ in node.value).items() if count > 1}
+        for name, key_node, value in pairs:
+            is_known = name in into
+            into[name] = None
+            if name in twice:  # already complained of
+                continue
+            try:
+                if is_known:
+                    raise self.document.complain(
+                        key_node, f"{name!r} is in {what} of another file already",
+                        "names count over all files: rename one of the two")
+                self.match(NAME, key_node, name, "a name", "use letters, digits and _ . -")
+                entry = read(name, value)
+            except BadEntry:
+                continue
+            if not self.document.is_spoilt:
+                into[name] = entry
+
+    def fields(self, node: yaml.Node, what: str, known: tuple[str, ...],
+               required: tuple[str, ...] = ()) -> dict[str, yaml.Node]:
+        """The entries of a mapping whose keys are given; complains of all that is wrong with the
+        keys."""
+        fields, are_good = self.read_fields(node, what, known, required)
+        if not are_good:
+            raise BadEntry
+        return fields
+
+    def read_fields(self, node: yaml.Node, what: str, known: tuple[str, ...],
+                    required: tuple[str, ...] = ()) -> tuple[dict[str, yaml.Node], bool]:
+        """The entries with known keys, and whether there was nothing wrong with the keys."""
+        before = len(self.document.problems)
+        fields = {}
+        for key, key_node, value in self.document.pairs(node, what):
+            if key in known:
+                fields[key] = value
+            else:
+                self.document.complain(key_node, f"{what} has no key {key!r}", meant(key, known))
+        for key in required:
+            if key not in fields:
+                self.document.complain(node, f"{what} lacks the key {key!r}", f"add `{key}:`")
+        return fields, len(self.document.problems) == before
+
+    def reference(self, node: yaml.Node, what: str, known: dict[str, _T | None]) -> _T:
+        """The entry of that name."""
+        name = self.document.text(node, what)
+        if name not in known:
+            raise self.document.complain(node, f"there is no {what} {name!r}", meant(name, known))
+        return self.intact(node, what, name, known[name])
+
+    def intact(self, node: yaml.Node, what: str, name: str, entry: _T | None) -> _T:
+        """The entry that a node refers to, unless it is a bad one."""
+        if entry is None:
+            raise self.document.complain(node, f"{what} {name!r} has an error itself",
+                                         f"mend the {what}")
+        return entry
+
+    def boolean(self, fields: dict[str, yaml.Node], key: str, default: bool) -> bool:
+        """true or false; ``default`` where the key is missing."""
+        if key not in fields:
+            return default
+        text = self.document.raw(fields[key], key)
+        if text not in ("true", "false") or not fields[key].tag.endswith(":bool"):
+            raise self.document.complain(fields[key], f"{key} must be true or false",
+                                         "write true or false, without quotes")
+        return text == "true"
+
+    def match(self, pattern: re.Pattern[str], node: yaml.Node, text: str, what: str,
+              remedy: str) -> str:
+        """The text, if it is of that form."""
+        if not pattern.fullmatch(text):
+            raise self.document.complain(node, f"{text!r} is not {what}", remedy)
+        return text
+
+    def address(self, node: yaml.Node) -> str:
+        """One host's IP address, in its canonical form."""
+        text = self.document.text(node, "an address")
+        try:
+            address = ipaddress.ip_address(text)
+        except ValueError:
+            raise self.document.complain(node, f"{text!r} is not an IP address",
+                                         "write one like 192.168.2.2 or \"fd00::2\"") from None
+        if address.version == 6 and (address.ipv4_mapped or address.scope_id):
+            raise self.document.complain(node, f"{text!r} is a mapped or link-local address",
+                                         "write the plain IPv4 or a global IPv6 address")
+        if address.is_multicast or address.is_unspecified:
+            raise self.document.complain(node, f"{text!r} is not the address of one host",
+                                         "write the server's own address")
+        return str(address)
+
+    def port(self, node: yaml.Node) -> int:
+        """A TCP port."""
+        text = self.document.raw(node, "a port")
+        if not node.tag.endswith(":int") or not _PORT.fullmatch(text) or int(text) > 65535:
+            raise self.document.complain(node, f"{text!r} is not a port",
+                                         "write a number from 1 to 65535, without quotes")
+        return int(text)
+
+    def port_range(self, node: yaml.Node) -> tuple[int, int]:
+        """A port, or ``low-high``, both within."""
+        text = self.document.raw(node, "a port range")
+        match = _PORTS.fullmatch(text)
+        low, high = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if not low <= high <= 65535:
+            raise self.document.complain(node, f"{text!r} is not a range of ports",
+                                         "write low-high from 1 to 65535: 20001-20010")
+        return low, high
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """The remedy for a name that isn't known."""
+    names = list(known)
+    close = difflib.get_close_matches(name, names, 1)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"known are: {', '.join(names)}" if 0 < len(names) <= 12 else "define it first"
