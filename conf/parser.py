@@ -35,7 +35,8 @@ _HOST_GLOB = re.compile(r"[A-Za-z0-9*?][A-Za-z0-9.*?-]{0,252}", re.ASCII)
 _PATH = re.compile(r"(?:/[A-Za-z0-9_.+@-]+)+", re.ASCII)
 # libpam lower-cases service names.
 _SERVICE = re.compile(r"[a-z0-9][a-z0-9_.@-]{0,63}", re.ASCII)
-_MAX_REASON = 200  # characters
+MAX_REASON = 200
+"""Characters of a grant's reason."""
 
 _SECTIONS = ("servers", "consoles", "calendars", "windows", "grants")
 _SETTINGS = ("timezone", "workstation")
@@ -257,9 +258,9 @@ class _PolicyParser(WhenReader):
         if node is None:
             return ""
         text = self.document.text(node, "reason")
-        if not text.strip() or not text.isprintable() or len(text) > _MAX_REASON:
+        if not text.strip() or not text.isprintable() or len(text) > MAX_REASON:
             raise self.document.complain(node, "reason is not one line of text",
-                                         f"write at most {_MAX_REASON} printable characters")
+                                         f"write at most {MAX_REASON} printable characters")
         return text
 
 

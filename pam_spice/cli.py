@@ -8,9 +8,13 @@ from pam_spice.run import CommandFailed
 from pam_spice.verbs import (
     USAGE,
     UsageError,
+    apply,
     check,
     explain,
+    grant,
+    import_libvirt,
     reconcile,
+    revoke,
     setup,
     status,
     uninstall,
@@ -23,7 +27,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="pam-spice", description="SPICE consoles for chosen users at chosen times")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for verb in (check, explain, windows, status, reconcile, setup, uninstall):
+    for verb in (check, explain, windows, status, grant, revoke, apply, import_libvirt,
+                 reconcile, setup, uninstall):
         verb.add_parser(verbs)
     arguments = parser.parse_args(argv)
     try:

@@ -19,6 +19,7 @@ from pam_spice.firewall import Chain, Observed, nft
 from pam_spice.locking import Lock
 from pam_spice.plan import Plan
 from pam_spice.policy import current_policy
+from pam_spice.revocations import read_revocations
 from pam_spice.run import CommandFailed
 from session.eligibility import LIVING_STATES, is_alive, is_ordinary, why_not_eligible
 from session.logind import LogindSession, LogindSilent, is_session_id, read_sessions
@@ -33,21 +34,32 @@ from session.records import (
     write_record,
 )
 
+TYPE_CHECKING = False  # typing and collections are slow to import, and a login needs neither
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 Admissions = dict[tuple[str, int], Record]
 """New sessions' records, by (session, leader)."""
 
 
 class Reconciliation:
     """One run. ``leader`` and ``phase`` ("open" or "close") are the hint of a login or logout;
-    with ``full`` the whole workstation is put right all the same."""
+    with ``full`` the whole workstation is put right all the same.
 
-    def __init__(self, leader: int | None = None, phase: str | None = None,
-                 full: bool = False) -> None:
+    ``amend`` is the admin's hand in live sessions: it is given each record with the one that a
+    login would make now (in the state CLOSED where such a login would not count; None where that
+    can't be told), and returns the record as it should be.
+    """
+
+    def __init__(self, leader: int | None = None, phase: str | None = None, full: bool = False,
+                 amend: "Callable[[Record, Record | None], Record] | None" = None) -> None:
         self.now = int(time.time())
+        self.amend = amend
         self.leader = leader
         self.phase = phase
         self.is_full = full or leader is None
         self.strangers: frozenset[str] = frozenset()
+        self.ineligible: set[tuple[str, int]] = set()
         self.policy: CompiledPolicy | None = None
         self.endpoints: list[Endpoint] = []
         self.records: dict[str, Record] = {}
@@ -69,7 +81,7 @@ class Reconciliation:
                                        if not _still_the_same_person(record))
         with Lock(paths.LOCK):
             known = read_records()
-            self._plan_records(known, admissions)
+            self._plan_records(known, self._less_what_is_revoked(admissions))
             if not dry_run:
                 self._write_records()
             self._plan_chains(known)
@@ -106,11 +118,14 @@ class Reconciliation:
         admitted: Admissions = {}
         for session in sessions:
             known = records.get(session.id)
-            if known is not None and known.is_of(session.uid, session.leader):
+            if (known is not None and known.is_of(session.uid, session.leader)
+                    and self.amend is None):
                 continue
             if not self.is_full and session.leader != self.leader:
                 continue
             why_not = why_not_eligible(session, self.policy.settings)
+            if why_not is not None:
+                self.ineligible.add((session.id, session.leader))
             if why_not is None and is_alive(session):
                 record = self._admit(session)
                 if record is not None:
@@ -162,10 +177,42 @@ class Reconciliation:
     # Planning
 
     def _plan_records(self, known: dict[str, Record], admissions: Admissions) -> None:
-        self.records = self._desired_records(known, admissions)
+        amended = {session: self._amended(record, admissions)
+                   for session, record in known.items()}
+        self.records = self._desired_records(amended, admissions)
         self.plan.write = [record for session, record in self.records.items()
                            if known.get(session) is not record]
         self.plan.remove = [name for name in recorded_names() if name not in self.records]
+
+    def _less_what_is_revoked(self, admissions: Admissions) -> Admissions:
+        """Asked under the lock: `pam-spice revoke` writes first and then amends the records that
+        are there, so whoever it doesn't find there is found here."""
+        if not admissions:
+            return admissions
+        try:
+            revocations = read_revocations(self.now)
+        except (OSError, ValueError) as error:
+            journal.log(journal.ERROR, f"nothing new opens: {paths.REVOKED} can't be read: {error}",
+                        event="revocations-unreadable")
+            return {}
+        result = dict(admissions)
+        for key, record in admissions.items():
+            revoked = revocations.get(record.uid)
+            if revoked is not None:
+                journal.log(journal.NOTICE, f"consoles of {record.user} are revoked by "
+                            f"{revoked.by}", event="revoked", user=record.user, uid=record.uid,
+                            session=record.session, until=revoked.until, by=revoked.by,
+                            reason=revoked.reason)
+                result[key] = record.with_grants(
+                    [grant.valid_from(revoked.until) for grant in record.grants])
+        return result
+
+    def _amended(self, record: Record, admissions: Admissions) -> Record:
+        if self.amend is None:
+            return record
+        key = record.session, record.leader
+        fresh = record.in_state(CLOSED) if key in self.ineligible else admissions.get(key)
+        return self.amend(record, fresh)
 
     def _write_records(self) -> None:
         """Before anything opens: what opens must be known to every later run."""

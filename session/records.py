@@ -56,6 +56,11 @@ class Record:
         return Record(self.session, self.uid, self.user, self.leader, self.leader_start,
                       self.since, self.revision, state, self.offsets, self.grants)
 
+    def with_grants(self, grants: list[GrantLine]) -> "Record":
+        """A copy with other grants; their zones must be among its offsets."""
+        return Record(self.session, self.uid, self.user, self.leader, self.leader_start,
+                      self.since, self.revision, self.state, self.offsets, grants)
+
     def is_of(self, uid: int, leader: int) -> bool:
         """Whether this records that login: session ids come again after a reboot."""
         return self.uid == uid and self.leader == leader

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import pwd
 import sys
 from datetime import UTC, datetime
 
@@ -10,8 +11,9 @@ from conf.compiling import Source
 from conf.model import ParsedPolicy, Policy
 from conf.parser import parse_files
 from conf.sources import read_any
-from conf.zones import load_zone
+from conf.zones import load_zone, local_zone_name
 from pam_spice import paths
+from session.eligibility import is_ordinary
 
 YES, NO, USAGE = 0, 1, 2
 """The exit statuses: yes or fine; no, denied or findings; wrong usage or unusable input."""
@@ -25,6 +27,44 @@ def need_root() -> None:
     """Raises UsageError for anybody else."""
     if os.geteuid() != 0:
         raise UsageError("this needs root: put sudo before it")
+
+
+def need_valid_policy() -> Policy:
+    """The workstation's policy. Raises UsageError where it has an error: what would be taken from
+    people then, or given to them, is not what the admin has written."""
+    parsed = Source(paths.POLICY).parsed
+    if parsed.policy is None or parsed.problems:
+        raise UsageError("the policy has an error, see pam-spice check; nothing is changed")
+    return parsed.policy
+
+
+def need_set_up() -> None:
+    """Raises UsageError where pam-spice setup was not run."""
+    if not os.path.isdir(paths.STATE):
+        raise UsageError("pam-spice is not set up here: run pam-spice setup")
+
+
+def account_of(user: str) -> pwd.struct_passwd:
+    """The account of that name, which must be a person's. Raises UsageError."""
+    try:
+        account = pwd.getpwnam(user)
+    except KeyError:
+        raise UsageError(f"there is no user {user!r} here") from None
+    if not is_ordinary(account.pw_uid):
+        raise UsageError(f"{user} is not a person's account and never has consoles")
+    return account
+
+
+def add_reason(parser: argparse.ArgumentParser, required: bool) -> None:
+    """The option that says why, for the journal."""
+
+    def one_line(text: str) -> str:
+        if not text.strip() or not text.isprintable():
+            raise argparse.ArgumentTypeError("one line of printable text")
+        return text
+
+    parser.add_argument("--reason", metavar="TEXT", type=one_line, required=required, default="-",
+                        help="why, in a line; it is written to the journal")
 
 
 def read_policy(path: str | None) -> ParsedPolicy:
@@ -55,8 +95,15 @@ def need_policy(path: str | None) -> Policy:
     return parsed.policy
 
 
-def parse_instant(text: str, policy: Policy) -> int:
-    """ISO 8601 to seconds since the epoch; without an offset it is in the policy's zone.
+def zone_of_policy() -> str:
+    """The zone of this workstation's policy; its own where the policy is unusable."""
+    policy = read_policy(None).policy
+    return policy.timezone if policy else local_zone_name()
+
+
+def parse_instant(text: str, policy: Policy | str) -> int:
+    """ISO 8601 to seconds since the epoch; without an offset it is in the policy's zone, or in
+    the zone of that name.
 
     Raises UsageError.
     """
@@ -66,7 +113,7 @@ def parse_instant(text: str, policy: Policy) -> int:
         raise UsageError(f"{text!r} is not a time like 2026-11-23T18:00 or "
                          f"2026-11-23T17:00:00Z") from None
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=load_zone(policy.timezone))
+        moment = moment.replace(tzinfo=load_zone(_zone_name(policy)))
     if not 1971 <= moment.year <= 2400:
         raise UsageError(f"{text!r}: the year is out of range")
     return int(moment.timestamp() // 1)
@@ -77,9 +124,14 @@ def iso(instant: int | None) -> str | None:
     return None if instant is None else datetime.fromtimestamp(instant, UTC).isoformat()
 
 
-def local(instant: int, policy: Policy) -> str:
-    """An instant for a person, in the policy's zone."""
-    return datetime.fromtimestamp(instant, load_zone(policy.timezone)).strftime("%a %F %T %Z")
+def local(instant: int, policy: Policy | str) -> str:
+    """An instant for a person, in the policy's zone or the zone of that name."""
+    return datetime.fromtimestamp(instant, load_zone(_zone_name(policy))).strftime(
+        "%a %F %T %Z")
+
+
+def _zone_name(policy: Policy | str) -> str:
+    return policy if isinstance(policy, str) else policy.timezone
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:

@@ -6,8 +6,10 @@ import os
 import pwd
 import time
 
-from conf.deciding import Entry, explain
+from conf.deciding import Entry, Verdict, explain
 from conf.model import Console, Policy
+from pam_spice import paths
+from pam_spice.revocations import Revocation, read_revocations
 from pam_spice.verbs import (
     NO,
     YES,
@@ -66,13 +68,31 @@ def find_console(policy: Policy, name: str) -> Console:
     return console
 
 
+def _revocation_of(user: str) -> Revocation | None:
+    """Whether the user's consoles are taken back, as far as the caller may know: root knows."""
+    try:
+        return read_revocations(0).get(pwd.getpwnam(user).pw_uid)
+    except (KeyError, PermissionError, NotADirectoryError):
+        return None
+    except ValueError as error:
+        raise UsageError(f"{paths.REVOKED} is damaged, so no login opens anything: {error}"
+                         ) from None
+
+
 def run(arguments: argparse.Namespace) -> int:
     """0: allowed; 1: not."""
     policy = need_policy(arguments.policy)
     console = find_console(policy, arguments.console)
     at = parse_instant(arguments.at, policy) if arguments.at else int(time.time())
-    verdict = explain(policy, arguments.user, groups_of(arguments.user, arguments.groups),
-                      console, at, arguments.workstation)
+    groups = groups_of(arguments.user, arguments.groups)
+    verdict = explain(policy, arguments.user, groups, console, at, arguments.workstation)
+    revoked = _revocation_of(arguments.user) if arguments.policy is None else None
+    if revoked is not None and at < revoked.until:
+        after = explain(policy, arguments.user, groups, console, revoked.until,
+                        arguments.workstation)
+        verdict = Verdict(False, None, revoked.until if after.allowed else after.next,
+                          f"revoked by {revoked.by} until {local(revoked.until, policy)}",
+                          verdict.entries)
     if arguments.json:
         print_json({"allowed": verdict.allowed, "until": iso(verdict.until),
                     "next": iso(verdict.next), "reason": verdict.reason,

@@ -10,6 +10,7 @@ from conf.lookup import CompiledPolicy, Unusable
 from pam_spice import paths, sockets
 from pam_spice.desired import allows
 from pam_spice.firewall import Chain, nft
+from pam_spice.revocations import read_revocations
 from pam_spice.verbs import NO, YES, UsageError, iso, need_root, print_json
 from session.records import Record, read_records
 
@@ -45,15 +46,26 @@ def run(arguments: argparse.Namespace) -> int:
         "sessions": [_session(record, chains.get(record.uid) or (), now)
                      for record in read_records().values()],
         "chains": sorted(chains),
+        "revoked": _revoked(now),
         "connections": [{"uid": c.uid, "address": c.address, "port": c.port}
                         for c in connections],
     }
-    is_well = observed is not None and outcome == "valid"
+    is_well = (observed is not None and outcome == "valid"
+               and document["revoked"] is not None)
     if arguments.json:
         print_json(document)
     else:
         _print(document)
     return YES if is_well else NO
+
+
+def _revoked(now: int) -> list[dict[str, object]] | None:
+    """None: the list is damaged, and nobody new gets a console."""
+    try:
+        return [{"user": each.user, "uid": each.uid, "until": iso(each.until), "by": each.by,
+                 "reason": each.reason} for each in read_revocations(now).values()]
+    except (OSError, ValueError):
+        return None
 
 
 def _session(record: Record, chain: Chain, now: int) -> dict[str, object]:
@@ -87,6 +99,7 @@ def _print(document: dict[str, object]) -> None:
     print(f"policy: {policy['outcome']}, revision {policy['revision']}"
           + ("" if policy["outcome"] == "valid" else "; see pam-spice check")
           + ("" if policy["current"] else "; edited since, the next login takes it in"))
+    _print_revoked(document["revoked"])
     print("sessions:" if sessions else "sessions: none")
     for session in sessions:
         print(f"  {session['session']} {session['user']} ({session['uid']}): {session['state']}"
@@ -95,6 +108,16 @@ def _print(document: dict[str, object]) -> None:
             print(f"    {console['console']}: {'open' if console['open'] else 'closed'}"
                   + (f" until {_local(console['until'])}" if console["until"] else "")
                   + (f", next {_local(console['next'])}" if console["next"] else ""))
+
+
+def _print_revoked(revoked: object) -> None:
+    if revoked is None:
+        print(f"revoked: {paths.REVOKED} IS DAMAGED, no login opens anything: delete it, and "
+              f"revoke anew who is to be revoked")
+    assert revoked is None or isinstance(revoked, list)
+    for each in revoked or ():
+        print(f"revoked: {each['user']} until {_local(each['until'])}, by {each['by']}: "
+              f"{each['reason']}")
 
 
 def _local(text: str) -> str:
