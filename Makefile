@@ -4,7 +4,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/ready
 
-.PHONY: setup demo test test-fast bench lint lab-shell clean
+.PHONY: setup demo test test-fast fuzz bench lint lab-shell clean
 
 setup: $(READY)
 
@@ -27,6 +27,11 @@ test: setup
 # What needs neither root nor the lab.
 test-fast:
 	@test -x $(PYTHON) && exec $(PYTHON) -m pytest -q tests/unit || exec python3 -m pytest -q tests/unit
+
+# Mutated policies, led by coverage, for SECONDS.
+SECONDS := 600
+fuzz: setup
+	$(PYTHON) -m tests.fuzz $(SECONDS)
 
 bench: setup
 	$(PYTHON) -m lab bench

@@ -98,7 +98,9 @@ class Document:
 
     def add(self, line: int, column: int, fact: str, remedy: str) -> None:
         """List a problem at a place."""
-        source = self._lines[line - 1].rstrip("\r") if line <= len(self._lines) else ""
+        if line > len(self._lines):  # libyaml gives the end a line of its own
+            line, column = len(self._lines), len(self._lines[-1]) + 1
+        source = self._lines[line - 1].rstrip("\r")
         self.problems.append(Problem(Mark(self.file, line, column), fact, remedy, source))
 
     def complain(self, node: yaml.Node, fact: str, remedy: str, offset: int = 0) -> BadEntry:
