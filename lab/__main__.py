@@ -32,7 +32,7 @@ def main() -> int:
     verbs.add_parser("build", help="build the root file system if it isn't in the cache")
     demo = verbs.add_parser("demo", help="play the story of the office in a lab of its own")
     demo.add_argument("chapters", metavar="CHAPTER", nargs="*", help="only these")
-    verbs.add_parser("bench", help="measure what the hook costs at login and logout")
+    verbs.add_parser("bench", help="measure what hook and check cost")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     # A terminal that is closed and a polite kill take the lab down too.
@@ -68,8 +68,10 @@ def _run(options: argparse.Namespace) -> int:
             return play(options.chapters)
         case "bench":
             from lab.bench import bench
+            from lab.bench_check import bench as bench_check
 
             bench()
+            bench_check()
         case "shell":
             return _shell(options)
     return 0

@@ -57,8 +57,9 @@ def setup_steps() -> list[Step]:
                        (system / "pam-spice.tmpfiles").read_bytes(), 0o644))
     steps.append(Step("create the directories in /run and /var/lib", _directories_are_there,
                       lambda: run(["/usr/bin/systemd-tmpfiles", "--create", "pam-spice.conf"])))
-    steps.append(Step("create /etc/pam-spice", lambda: os.path.isdir("/etc/pam-spice"),
-                      lambda: os.makedirs("/etc/pam-spice", 0o755)))
+    directory = "/etc/pam-spice/policy.d"
+    steps.append(Step(f"create {directory}", lambda: os.path.isdir(directory),
+                      lambda: os.makedirs(directory, 0o755)))
     for unit in (*_UNITS, "pam-spice-reconcile.service"):
         steps.append(_file(f"{_UNIT_DIRECTORY}/{unit}", (system / unit).read_bytes(), 0o644))
     steps += _pam_steps()

@@ -80,16 +80,16 @@ def change_live_sessions(amend: Callable[[Record, Record | None], Record], event
     journal.log(journal.NOTICE, f"{message} (by {by})", event=event, by=by, **fields)
     run = Reconciliation(amend=noted)
     plan = run.run()
-    return [_change(before.get(record.session), record) for record in plan.write]
+    return [_change(before.get(record.session), record, run.now) for record in plan.write]
 
 
 def _content(record: Record) -> tuple[str, list[str]]:
     return record.revision, sorted(map(format_grant, record.grants))
 
 
-def _change(before: Record | None, after: Record) -> str:
-    had = {grant.console for grant in before.grants} if before else set()
-    has = {grant.console for grant in after.grants} if after.state != CLOSED else set()
+def _change(before: Record | None, after: Record, now: int) -> str:
+    had, has = ({grant.console for grant in record.grants if grant.valid[0] <= now < grant.valid[1]}
+                if record and record.state != CLOSED else set() for record in (before, after))
     words = [f"{verb} {', '.join(sorted(consoles))}" for verb, consoles in
              (("has", has & had), ("gains", has - had), ("loses", had - has)) if consoles]
     return f"session {after.session} of {after.user}: {'; '.join(words) or 'has no console'}"

@@ -4,7 +4,7 @@ A chapter is a function of a Stage; each of its lines is a fact and whether it w
 Chapters stand alone: each begins with nobody logged in and the office's own policy.
 """
 
-from lab.story import attempts, edits, evening, faults, mending, windows
+from lab.story import attempts, edits, evening, faults, hand, mending, windows
 from lab.story.stage import Chapter, Line, Stage
 
 CHAPTERS: tuple[Chapter, ...] = (
@@ -17,6 +17,8 @@ CHAPTERS: tuple[Chapter, ...] = (
     windows.a_window_begins_with_every_process_stopped,
     edits.an_edit_counts_from_the_next_session,
     edits.a_broken_edit_opens_nothing,
+    hand.a_file_of_policy_d_counts_like_the_policy,
+    hand.the_admin_gives_and_takes_at_once,
     mending.what_is_broken_is_mended,
     mending.a_reboot_closes_everything,
     attempts.no_seat_no_console,

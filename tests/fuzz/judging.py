@@ -68,8 +68,10 @@ def _judge_grants(policy: Policy, tree: Any) -> None:
         assert any(low <= console.tls_port <= high for low, high in console.server.guarded_ports)
 
 
-def _many(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+def _many(value: Any) -> list[str]:
+    """One or more texts; none where anything else is among them, which is an error."""
+    values = value if isinstance(value, list) else [value]
+    return values if all(isinstance(each, str) for each in values) else []
 
 
 def _says(entry: Any, grant: Grant, policy: Policy) -> bool:
@@ -90,7 +92,7 @@ def _says(entry: Any, grant: Grant, policy: Policy) -> bool:
     if "except" in entry and not all(each.exceptions.dates or each.exceptions.holidays
                                      for each in grant.schedules):
         return False
-    return "when" not in entry or _is_not_wider(_many(entry["when"]), grant, policy)
+    return "when" not in entry or bool(_many(entry["when"])) and _is_not_wider(_many(entry["when"]), grant, policy)
 
 
 def _is_not_wider(words: list[str], grant: Grant, policy: Policy) -> bool:

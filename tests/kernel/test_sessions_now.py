@@ -121,6 +121,15 @@ def test_revoke_until_a_time_opens_again_by_itself_without_any_process() -> None
     assert ns.until(lambda: workstation.reaches("anne", GUARDED_PORT) == "yes", 6)
 
 
+def test_revoke_says_what_is_lost(capsys: pytest.CaptureFixture[str]) -> None:
+    workstation = office()
+    workstation.log_in("3", "ralph", hint=True)
+    main(["revoke", "ralph", "--until", iso(600)])
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "session 3 of ralph: loses second"
+    assert second.startswith("ralph has no console before ")
+
+
 def test_revoke_until_a_time_holds_for_new_logins_too() -> None:
     workstation = office()
     assert main(["revoke", "anne", "--until", iso(600)]) == 0
@@ -248,7 +257,8 @@ def test_grant_opens_for_the_live_session_at_once_and_for_the_next_one() -> None
 
 
 def test_grant_lets_sudo_start_the_viewer_too() -> None:
-    office().log_in("3", "ralph", hint=True)
+    workstation = office()
+    workstation.log_in("3", "ralph", hint=True)
     before = Path(paths.SUDOERS).read_text()
     assert main(["grant", "ralph", "first", "--for", "2h", "--reason", "deputy"]) == 0
     ns.command("visudo", "-cf", paths.SUDOERS)
@@ -305,7 +315,8 @@ def test_the_journal_is_told_who_did_it(monkeypatch: pytest.MonkeyPatch) -> None
     told: list[dict[str, object]] = []
     monkeypatch.setattr(journal, "log", lambda _priority, _message, **fields: told.append(fields))
     monkeypatch.setattr(sessions_now, "actor", lambda: "olga")
-    office().log_in("3", "anne", hint=True)
+    workstation = office()
+    workstation.log_in("3", "anne", hint=True)
     main(["revoke", "anne", "--reason", "misuse"])
     assert [(each["by"], each["user"], each["reason"]) for each in told
             if each.get("event") == "revoke"] == [("olga", "anne", "misuse")]

@@ -22,7 +22,8 @@ def test_the_judge_agrees_with_every_golden_policy(path: Path) -> None:
 def test_the_judge_notices_a_window_that_is_wider_than_written(
         monkeypatch: pytest.MonkeyPatch) -> None:
     def wider(text: str) -> tuple[Window, ...]:
-        return tuple((days, start, end + 1, dates) for days, start, end, dates in parse_window(text))
+        return tuple((days, start, end + 1, dates)
+                     for days, start, end, dates in parse_window(text))
 
     monkeypatch.setattr("conf.when.parse_window", wider)
     with pytest.raises(AssertionError, match="no entry says"):
