@@ -138,9 +138,10 @@ class CompiledPolicy:
         return lines
 
     def has_group_grants(self) -> bool:
-        """Whether any grant names a group: if not, a login need not ask NSS for groups."""
-        at = self._first_line_from(b"group:")
-        return self._map[at:at + 6] == b"group:"
+        """Whether any grant names a group, also one that is skipped: if not, a login need not ask
+        NSS for groups."""
+        return any(self._map[at:at + len(key)] == key for key, at in (
+            (key, self._first_line_from(key)) for key in (b"group:", b"skipped:group:")))
 
     def all_grants(self) -> list[GrantLine]:
         """Every grant that is not damaged; takes time with the policy's size."""

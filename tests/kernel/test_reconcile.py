@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pam_spice import paths, sockets
+from pam_spice import journal, paths, sockets
 from pam_spice.firewall import nft
 from pam_spice.locking import Lock
 from pam_spice.reconcile import Reconciliation
@@ -763,3 +763,20 @@ def test_the_defaults_that_these_tests_rely_on_are_the_product_s() -> None:
     assert str(SESSIONS) == logind.STATE_DIRECTORY
     assert paths.RUN == "/run/pam-spice"
     assert sockets.guarded_connections([]) == []
+
+
+def test_a_login_says_in_the_journal_which_entries_of_its_user_are_skipped(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, dict[str, object]]] = []
+    monkeypatch.setattr(journal, "log", lambda _priority, message, **fields: told.append(
+        (message, fields)))
+    workstation = office()
+    workstation.policy(OFFICE.replace("- {group: staff, console: second}",
+                                      "- {group: staff, console: second, when: Mo}\n"
+                                      "  - {user: ralph, console: first, when: Tu}"))
+    workstation.log_in("3", "anne")
+    workstation.reconcile()
+    assert workstation.chains() == {ANNE: 2}, "what is right counts"
+    assert [(fields["user"], fields["session"], message.rpartition(":")[2])
+            for message, fields in told if fields.get("event") == "skipped"] == [
+                ("anne", "3", " 'Mo' is not a day")]

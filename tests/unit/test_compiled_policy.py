@@ -1,6 +1,7 @@
 """The compiled policy: says what the policy says, to the last grant, or nothing."""
 
 import os
+import sys
 from pathlib import Path
 from zlib import crc32
 
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import conf.parser
+from conf import calendars
 from conf.compiling import MISSING, UNUSABLE, VALID, WITH_PROBLEMS, Source, compile_policy
 from conf.deciding import windows_of
 from conf.grantline import (
@@ -471,3 +473,101 @@ def test_a_compiled_policy_that_is_not_to_be_written_leaves_the_old_one(
         with pytest.raises(OSError, match="No space left"):
             compile_text(tmp_path, NEW)
     assert (tmp_path / "policy.compiled").read_bytes() == before
+
+
+# What belongs to one workstation, and what is skipped
+
+ONE_CONSOLE = SERVER + "consoles: {webdev: {server: mysrv, tls_port: 20002}}\n"
+
+
+def named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Give the machine a host name."""
+    uname = os.uname()
+    monkeypatch.setattr(os, "uname", lambda: os.uname_result((uname[0], name, *uname[2:])))
+
+
+@pytest.mark.parametrize(("pattern", "host", "counts"), [
+    ("pc7", "pc7", True), ("pc7", "PC7", True), ("PC7", "pc7.office.example", True),
+    ("pc7", "pc70", False), ("pc*", "pc70", True), ("pc?", "pc70", False), ("*", "x", True),
+    ("pc7.office.example", "pc7.office.example", True), ("pc7.office.example", "pc7", False),
+    ("*.office.example", "pc7.office.example", True), ("office.example", "pc7.office.example",
+                                                       False)])
+def test_a_grant_is_compiled_only_for_its_workstations(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str, host: str,
+        counts: bool) -> None:
+    named(monkeypatch, host)
+    compiled = compile_text(tmp_path, ONE_CONSOLE + "grants:\n  - {user: anne, console: webdev, "
+                            f"workstations: [nowhere, \"{pattern}\"]}}\n")
+    assert compiled.outcome == VALID
+    assert bool(compiled.grants_of(["user:anne"])[0]) == counts
+
+
+def test_another_host_name_makes_it_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = compile_text(tmp_path, EXAMPLE)
+    assert compiled.is_current(NOON)
+    named(monkeypatch, "another-name")
+    assert not compiled.is_current(NOON)
+
+
+def test_a_grant_that_is_skipped_is_told_to_its_own_subject_alone(tmp_path: Path) -> None:
+    compiled = compile_text(tmp_path, ONE_CONSOLE + """\
+grants:
+  - {user: anne, console: webdev}
+  - {user: anne, console: webdev, when: Mo}
+  - {group: staff, console: webdev, except: [2026-02-30]}
+  - {user: ralph, console: nix}
+  - {user: "x: y", console: webdev}
+  - nonsense
+""")
+    assert len(compiled.all_grants()) == 1
+    path = tmp_path / "policy.yaml"
+    first = compiled.grants_of(["user:anne"])[0][0].source
+    line = int(first.rpartition(":")[2])
+    assert compiled.skipped_of(["user:anne", "group:staff"]) == [
+        (f"{path}:{line + 1}", "'Mo' is not a day"),
+        (f"{path}:{line + 2}", "'2026-02-30' is not a date")]
+    assert compiled.skipped_of(["user:ralph"]) == [(f"{path}:{line + 3}",
+                                                    "there is no console 'nix'")]
+    assert compiled.skipped_of(["user:ann", "user:zoe", "group:anne"]) == []
+
+
+def test_public_holidays_are_days_when_it_is_compiled(tmp_path: Path) -> None:
+    compiled = compile_text(tmp_path, ONE_CONSOLE + "timezone: Europe/Berlin\ngrants:\n"
+                            "  - {user: anne, console: webdev, except: [DE-BY, 2026-12-24]}\n")
+    [line], _ = compiled.grants_of(["user:anne"])
+    epiphany = 1799190000  # 2027-01-06T00:00 in Berlin: a holiday in Bavaria, not in all of DE
+    intervals = line.open_in(compiled.offsets, epiphany - DAY, epiphany + 2 * DAY)
+    assert intervals == [(epiphany - DAY, epiphany), (epiphany + DAY, epiphany + 2 * DAY)]
+    eve = epiphany - 13 * DAY
+    assert line.open_in(compiled.offsets, eve - DAY, eve + 4 * DAY) == [
+        (eve - DAY, eve), (eve + 3 * DAY, eve + 4 * DAY)]
+
+
+def test_without_the_library_an_entry_with_holidays_is_skipped_and_looked_at_again_later(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = tmp_path / "site-packages"
+    directory.mkdir()
+    monkeypatch.setattr(sys, "path", [*sys.path, str(directory)])
+    monkeypatch.setitem(sys.modules, "holidays", None)
+    calendars.check_code.cache_clear()
+    calendars._year_of.cache_clear()
+    compiled = compile_text(tmp_path, ONE_CONSOLE + "grants:\n"
+                            "  - {user: anne, console: webdev, except: DE-BY}\n"
+                            "  - {user: ralph, console: webdev}\n")
+    assert compiled.outcome == WITH_PROBLEMS
+    assert [line.subject for line in compiled.all_grants()] == ["user:ralph"]
+    [(_, fact)] = compiled.skipped_of(["user:anne"])
+    assert "the Python library holidays is not installed" in fact
+    assert compiled.is_current(NOON)
+    (directory / "holidays").mkdir()
+    assert not compiled.is_current(NOON)
+
+
+def test_a_zone_of_a_window_s_own_has_its_offsets_and_its_source(tmp_path: Path) -> None:
+    compiled = compile_text(tmp_path, ONE_CONSOLE + """\
+timezone: Europe/Berlin
+windows: {there: {when: "09:00-17:00", timezone: Australia/Lord_Howe}}
+grants: [{user: anne, console: webdev, when: there}]
+""")
+    assert set(compiled.offsets) == {"Europe/Berlin", "Australia/Lord_Howe"}
+    assert any(path.endswith("/Australia/Lord_Howe") for path, _ in compiled.sources)
