@@ -125,10 +125,12 @@ def explain(policy: Policy, user: str, groups: frozenset[str], console: Console,
     later = next(coming, None) if allowed else first
     if allowed:
         reason = f"granted at {entries[0].mark.file}:{entries[0].mark.line}"
-    elif own:
-        reason = "no grant of it counts then"
     else:
-        reason = f"no grant gives {user} this console"
+        nearest = next((entry for entry in entries if names(entry.subject, user, groups)
+                        and console.name in entry.consoles), None)
+        reason = (f"no grant gives {user} this console" if nearest is None else
+                  f"the grant at {nearest.mark.file}:{nearest.mark.line} does not count: "
+                  f"{nearest.lacks[0]}")
     return Verdict(allowed, until, later[0] if later else None, reason, tuple(entries))
 
 

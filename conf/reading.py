@@ -13,6 +13,10 @@ from conf.yamlnodes import BadEntry, Document
 
 _T = TypeVar("_T")
 
+_GUESSES = 20_000
+"""How many names are compared at most to guess what was meant: one takes 20 microseconds, and a
+large policy can have as many unknown names as known ones."""
+
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", re.ASCII)
 _PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 _PORTS = re.compile(r"([1-9][0-9]{0,4})(?:-([1-9][0-9]{0,4}))?", re.ASCII)
@@ -24,6 +28,7 @@ class EntryReader:
 
     def __init__(self, document: Document) -> None:
         self.document = document
+        self._guesses = _GUESSES
 
     def named(self, node: yaml.Node | None, what: str, into: dict[str, _T | None],
               read: Callable[[str, yaml.Node], _T]) -> None:
@@ -72,7 +77,8 @@ class EntryReader:
             if key in known:
                 fields[key] = value
             else:
-                self.document.complain(key_node, f"{what} has no key {key!r}", meant(key, known))
+                self.document.complain(key_node, f"{what} has no key {key!r}",
+                                       self.meant(key, known))
         for key in required:
             if key not in fields:
                 self.document.complain(node, f"{what} lacks the key {key!r}", f"add `{key}:`")
@@ -82,7 +88,8 @@ class EntryReader:
         """The entry of that name."""
         name = self.document.text(node, what)
         if name not in known:
-            raise self.document.complain(node, f"there is no {what} {name!r}", meant(name, known))
+            raise self.document.complain(node, f"there is no {what} {name!r}",
+                                         self.meant(name, known))
         return self.intact(node, what, name, known[name])
 
     def intact(self, node: yaml.Node, what: str, name: str, entry: _T | None) -> _T:
@@ -91,6 +98,21 @@ class EntryReader:
             raise self.document.complain(node, f"{what} {name!r} has an error itself",
                                          f"mend the {what}")
         return entry
+
+    def meant(self, name: str, known: Iterable[str]) -> str:
+        """The remedy for a name that isn't known."""
+        names = list(known)
+        close = self.close_to(name, names)
+        if close:
+            return f"did you mean {close!r}?"
+        return f"known are: {', '.join(names)}" if 0 < len(names) <= 12 else "define it first"
+
+    def close_to(self, name: str, known: Iterable[str]) -> str | None:
+        """The known name that is most like this one."""
+        names = list(known)
+        self._guesses -= len(names)
+        close = difflib.get_close_matches(name, names, 1) if self._guesses >= 0 else []
+        return close[0] if close else None
 
     def boolean(self, fields: dict[str, yaml.Node], key: str, default: bool) -> bool:
         """true or false; ``default`` where the key is missing."""
@@ -144,10 +166,3 @@ class EntryReader:
         return low, high
 
 
-def meant(name: str, known: Iterable[str]) -> str:
-    """The remedy for a name that isn't known."""
-    names = list(known)
-    close = difflib.get_close_matches(name, names, 1)
-    if close:
-        return f"did you mean {close[0]!r}?"
-    return f"known are: {', '.join(names)}" if 0 < len(names) <= 12 else "define it first"

@@ -1,6 +1,5 @@
 """Reading when a grant counts: windows, exceptions, calendars, validity."""
 
-import difflib
 from collections.abc import Iterable
 from itertools import pairwise
 
@@ -10,7 +9,7 @@ from conf.calendars import CODE, UnknownHolidays, check_code
 from conf.grantline import FOREVER
 from conf.intervals import DAY, EVERY_DATE, Interval, Window
 from conf.model import Calendar, Exceptions, NamedWindow, Schedule
-from conf.reading import EntryReader, meant
+from conf.reading import EntryReader
 from conf.times import (
     DAYS,
     EVERY_DAY,
@@ -151,8 +150,8 @@ class WhenReader(EntryReader):
         try:
             return parse_window(text)
         except BadWindow as error:
-            close = difflib.get_close_matches(text, self.windows, 1)
-            remedy = f"did you mean the window {close[0]!r}?" if close else error.remedy
+            close = self.close_to(text, self.windows)
+            remedy = f"did you mean the window {close!r}?" if close else error.remedy
             raise self.document.complain(node, error.fact, remedy, error.offset) from None
 
     def _refuse_torn_literals(self, nodes: list[yaml.Node]) -> None:
@@ -199,7 +198,7 @@ class WhenReader(EntryReader):
         except UnknownHolidays as error:
             raise self.document.complain(node, error.fact, error.remedy) from None
         remedy = ("write a date, first..last, DE-BY for public holidays, or the name of a calendar"
-                  if not calendars else meant(text, calendars))
+                  if not calendars else self.meant(text, calendars))
         raise self.document.complain(node, f"{text!r} is no date and no calendar", remedy)
 
     def _refuse_too_many(self, node: yaml.Node, what: str, count: int, limit: int) -> None:

@@ -9,6 +9,9 @@ from pam_spice.locking import Lock
 from pam_spice.run import CommandFailed
 from session.records import read_records
 
+_MOST_PROBLEMS = 100
+"""In the journal; `pam-spice check` shows them all."""
+
 
 def follow_policy(now: int) -> CompiledPolicy:
     """Compile the policy as it stands on the disk and put guard and sudoers right.
@@ -25,7 +28,7 @@ def follow_policy(now: int) -> CompiledPolicy:
             pass
         source = Source(paths.POLICY)
         compiled = compile_policy(source, paths.COMPILED, now)
-        for problem in source.parsed.problems:
+        for problem in source.parsed.problems[:_MOST_PROBLEMS]:
             journal.log(journal.ERROR, f"{problem.mark}: {problem.fact}; {problem.remedy}",
                         event="policy-problem", place=problem.mark, revision=source.revision)
         journal.log(journal.NOTICE, f"policy {source.revision} compiled: {source.outcome}",

@@ -127,3 +127,14 @@ def test_a_damaged_example_policy_never_grants_a_port_that_is_not_guarded(
             assert any(low <= console.tls_port <= high for low, high in low_high)
         assert grant.schedules is None or all(
             schedule.windows for schedule in grant.schedules)
+
+
+def test_many_unknown_names_beside_many_known_ones_are_refused_in_bounded_time() -> None:
+    """What was meant is guessed for some of them only."""
+    consoles = "".join(f"  console{number}: {{server: mysrv, tls_port: 20001}}\n"
+                       for number in range(2000))
+    grants = "".join(f"  - {{user: anne, console: cansole{number}}}\n" for number in range(2000))
+    with within(10):
+        parsed = parse_policy(f"{SERVER}consoles:\n{consoles}grants:\n{grants}".encode(), "p")
+    assert len(parsed.problems) == 2000
+    assert parsed.problems[0].remedy.startswith("did you mean 'console")
