@@ -20,7 +20,8 @@ from pam_spice.firewall import nft
 from pam_spice.run import CommandFailed, run
 
 _SOURCE = Path(__file__).resolve().parent.parent
-_PACKAGES = ("conf", "session", "pam_spice", "launcher")
+_TREES = ("conf", "session", "pam_spice", "launcher", "man")
+_MAN_PAGES = {name: f"/usr/share/man/man{name[-1]}/{name}" for name in ("pam-spice-policy.5",)}
 _UNITS = ("pam-spice-guard.service", "pam-spice-reconcile.timer", "pam-spice-reconcile.path",
           "pam-spice-watch.service")
 _UNIT_DIRECTORY = "/etc/systemd/system"
@@ -48,11 +49,13 @@ def setup_steps() -> list[Step]:
     ]
     if str(_SOURCE) != paths.PREFIX:
         steps += [Step(f"copy {package} to {paths.PREFIX}", _tree_is_copied(package),
-                       _copy_tree(package)) for package in _PACKAGES]
+                       _copy_tree(package)) for package in _TREES]
     for name, target in (("hook", f"{paths.PREFIX}/hook"), ("watch", f"{paths.PREFIX}/watch"),
                          ("pam-spice", "/usr/sbin/pam-spice"),
                          ("spice-open", "/usr/bin/spice-open")):
         steps.append(_file(target, (system / "bin" / name).read_bytes(), 0o755))
+    steps += [_file(target, (_SOURCE / "man" / name).read_bytes(), 0o644)
+              for name, target in _MAN_PAGES.items()]
     steps.append(_file("/usr/lib/tmpfiles.d/pam-spice.conf",
                        (system / "pam-spice.tmpfiles").read_bytes(), 0o644))
     steps.append(Step("create the directories in /run and /var/lib", _directories_are_there,
@@ -87,7 +90,7 @@ def uninstall_steps() -> list[Step]:
         Step("let systemd forget the units", lambda: False,
              lambda: run([_SYSTEMCTL, "daemon-reload"])),
         *(_remove(path) for path in ("/usr/lib/tmpfiles.d/pam-spice.conf", "/usr/bin/spice-open",
-                                     "/usr/sbin/pam-spice")),
+                                     "/usr/sbin/pam-spice", *_MAN_PAGES.values())),
         *(_remove_tree(path) for path in (paths.PREFIX, paths.STATE, paths.RUN)),
         Step(f"remove the group {VIEWER_GROUP}", lambda: not _group_exists(),
              lambda: run(["/usr/sbin/groupdel", VIEWER_GROUP])),

@@ -88,3 +88,19 @@ grants:
                "\n".join(line for line in log.splitlines() if "gives myself nothing" in line))
     box.run(["rm", FRAGMENT])
     stage.set_policy(policy())
+
+
+def a_public_holiday_closes(stage: Stage) -> None:
+    """Public holidays of the system's own library close a console: New Year's Day in Bavaria"""
+    box = stage.lab.workstation
+    box.write_file(FRAGMENT, "grants:\n  - {user: myself, console: leaptest, except: DE-BY}\n")
+    told = box.run(["pam-spice", "windows", "myself", "leaptest", "--from", "2026-12-31",
+                    "--to", "2027-01-08"]).stdout
+    stage.line("pam-spice windows leaves out the 1st and the 6th of January", told.splitlines() == [
+        "leaptest: Thu 2026-12-31 00:00:00 UTC - Fri 2027-01-01 00:00:00 UTC",
+        "leaptest: Sat 2027-01-02 00:00:00 UTC - Wed 2027-01-06 00:00:00 UTC",
+        "leaptest: Thu 2027-01-07 00:00:00 UTC - Fri 2027-01-08 00:00:00 UTC"], told)
+    wait_until("the policy is compiled", lambda: '"current": true' in stage.status(), 20)
+    stage.lab.login("myself", 1)
+    stage.line("and his login has it", "20004" in stage.chain(MYSELF), stage.chain(MYSELF))
+    box.run(["rm", FRAGMENT])
