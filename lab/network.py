@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 from pyroute2 import NetNS, netns
@@ -14,6 +15,14 @@ WORKSTATION_ADDRESSES = ("192.168.2.22", "fd00::22")
 SERVER_LINK = "lan0"
 WORKSTATION_LINK = "eth0"
 _IFA_F_NODAD = 0x02
+
+
+def _inside(namespace: str) -> NetNS:
+    """A netlink socket in a namespace."""
+    # pyroute2 leaves event loops open and forks; where the collector meets one of them first in
+    # the child, a traceback is printed.
+    gc.collect()
+    return NetNS(namespace)
 
 
 class Network:
@@ -29,7 +38,7 @@ class Network:
         self._ledger.records.namespaces += [self.server, self.workstation]
         self._ledger.save()
         netns.create(self.server)
-        with NetNS(self.server) as there:
+        with _inside(self.server) as there:
             there.link("set", index=there.link_lookup(ifname="lo")[0], state="up")
 
     def renew(self) -> None:
@@ -38,7 +47,7 @@ class Network:
         It holds the network card, without an address, and no firewall rules. What was there
         before goes away, with all its connections.
         """
-        with NetNS(self.server) as there:
+        with _inside(self.server) as there:
             for index in there.link_lookup(ifname=SERVER_LINK):
                 there.link("del", index=index)
             if Path("/run/netns", self.workstation).exists():

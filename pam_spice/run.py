@@ -16,6 +16,10 @@ _MAX_OUTPUT = 64 * 1024 * 1024
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 _SIGKILL = 9
 _SIGNALS_TO_RESET = (2, 13, 14, 15, 17)  # INT PIPE ALRM TERM CHLD: a caller may ignore them
+_SIGINT, _SIGQUIT, _SIGXFSZ = 2, 3, 25
+# What a program at a terminal needs to know of it, of its user and of his screen.
+_OF_THE_TERMINAL = ("TERM", "COLORTERM", "LANG", "LANGUAGE", "HOME", "USER", "LOGNAME", "SHELL",
+                    "DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR")
 
 
 _deadline: float | None = None
@@ -92,6 +96,31 @@ def run(argv: list[str], data: bytes = b"", *, timeout: float = 20.0,
         raise CommandFailed(argv, how + (f": {completed.error}" if completed.error else ""),
                             completed.error)
     return completed
+
+
+def run_interactive(argv: list[str]) -> int:
+    """Run a program given by absolute path at our own terminal, without a limit in time; the exit
+    status, negative for a signal. An interrupt from the keyboard is for the program alone.
+
+    Raises CommandFailed where it can't be started.
+    """
+    assert argv[0].startswith("/")
+    import signal  # no login comes here
+
+    environment = {"PATH": _ENVIRONMENT["PATH"]}
+    environment |= {name: value for name, value in os.environ.items()
+                    if name in _OF_THE_TERMINAL or name.startswith("LC_")}
+    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in (_SIGINT, _SIGQUIT)]
+    try:
+        try:
+            pid = os.posix_spawn(argv[0], argv, environment, setsigmask=(),
+                                 setsigdef=(*_SIGNALS_TO_RESET, _SIGQUIT, _SIGXFSZ))
+        except OSError as error:
+            raise CommandFailed(argv, f"can't be started: {error.strerror}") from None
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 def _wait(pid: int, timeout: float) -> int | None:
