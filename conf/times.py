@@ -34,7 +34,7 @@ def parse_window(text: str) -> tuple[Window, ...]:
     """Read one literal: dates, days, times of day, in this order, at least one of the three;
     several of each joined by commas.
 
-    Times are HH:MM or HH:MM:SS, up to 24:00; an end at or before its start is on the next day.
+    Times are HH:MM or HH:MM:SS, up to 24:00; an end before its start is on the next day.
     Without times it is the whole day, without days every day, without dates every date.
 
     Raises BadWindow.

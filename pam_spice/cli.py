@@ -9,6 +9,7 @@ from pam_spice.verbs import (
     USAGE,
     UsageError,
     apply,
+    calendar,
     check,
     explain,
     grant,
@@ -27,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="pam-spice", description="SPICE consoles for chosen users at chosen times")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for verb in (check, explain, windows, status, grant, revoke, apply, import_libvirt,
+    for verb in (check, explain, windows, calendar, status, grant, revoke, apply, import_libvirt,
                  reconcile, setup, uninstall):
         verb.add_parser(verbs)
     arguments = parser.parse_args(argv)
