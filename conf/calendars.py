@@ -7,9 +7,10 @@ code of it: it takes a second. Its calls changed with version 0.14; Debian 12 ha
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date
-from functools import lru_cache
+from functools import lru_cache, partial
+from types import ModuleType
 
 from conf.intervals import DAY, Dates
 
@@ -53,9 +54,10 @@ def check_code(code: str) -> None:
 
 
 def holiday_dates(code: str, start: int, end: int) -> tuple[Dates, ...]:
-    """The public holidays of all years that [start, end), in seconds since the epoch, touches; a
-    day on each side may lie in another year by the local clock. Raises UnknownHolidays."""
-    years = range(date_of(start // DAY - 1).year, date_of(end // DAY + 1).year + 1)
+    """The public holidays of all years that [start, end), in seconds since the epoch, touches. It
+    begins two days earlier: a window may have begun the day before, and the local clock may be
+    behind. Raises UnknownHolidays."""
+    years = range(date_of(start // DAY - 2).year, date_of(end // DAY + 1).year + 1)
     return tuple((day, day) for year in years if FIRST_YEAR <= year <= LAST_YEAR
                  for day in _year_of(code, year))
 
@@ -73,24 +75,31 @@ def _year_of(code: str, year: int) -> tuple[int, ...]:
                               f"holidays is not installed",
                               "apt install python3-holidays") from None
     country, part = match.groups()
-    found: Iterable[date]
     try:
-        if hasattr(holidays, "country_holidays"):
-            found = holidays.country_holidays(country, subdiv=part, years=year)
-        else:
-            found = _of_old_library(holidays, country, part, year)
-    except (NotImplementedError, KeyError, AttributeError):
-        raise UnknownHolidays(f"the library holidays knows no {code}",
+        calendar, parts = _calendar_of(holidays, country)
+        if part is not None and part not in parts:
+            raise UnknownHolidays(f"the library holidays knows no {code}",
+                                  f"{country} has {', '.join(sorted(parts))}" if parts else
+                                  f"write {country} alone")
+        found = calendar(years=year, **({parts[part]: part} if part else {}))
+        return tuple(sorted(day_number(day) for day in found))
+    except (NotImplementedError, KeyError):
+        raise UnknownHolidays(f"the library holidays knows no {country}",
                               "write a country (DE) or a part of one (DE-BY)") from None
-    return tuple(sorted(day_number(day) for day in found))
+    except UnknownHolidays:
+        raise
+    except Exception as error:  # a country's rules are code of the library's, and can be broken
+        raise UnknownHolidays(f"the library holidays fails at {code} in {year}: {error!r}",
+                              "leave it out, and write the dates") from None
 
 
-def _of_old_library(holidays: object, country: str, part: str | None, year: int) -> list[date]:
-    """Raises AttributeError or KeyError for a country or part that it doesn't know."""
-    calendar = getattr(holidays, country)
-    if part is None:
-        return list(calendar(years=year))
-    for key, known in (("prov", "PROVINCES"), ("state", "STATES")):
-        if part in getattr(calendar, known, ()):
-            return list(calendar(years=year, **{key: part}))
-    raise KeyError(part)
+def _calendar_of(holidays: ModuleType, country: str) -> tuple[Callable[..., Iterable[date]],
+                                                              dict[str, str]]:
+    """What makes the country's holidays, and its parts, each with the parameter that names it.
+    Raises KeyError or NotImplementedError for an unknown country."""
+    if hasattr(holidays, "country_holidays"):
+        parts = holidays.country_holidays(country).subdivisions
+        return partial(holidays.country_holidays, country), dict.fromkeys(parts, "subdiv")
+    calendar = vars(holidays)[country]
+    return calendar, {part: key for key, names in (("prov", "PROVINCES"), ("state", "STATES"))
+                      for part in getattr(calendar, names, ())}

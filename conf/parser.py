@@ -149,7 +149,9 @@ class _PolicyParser(WhenReader):
             except BadEntry:
                 self.skipped.append(self._skipped(item, self.document.problems[before]))
                 continue
-            if not self.document.is_spoilt:
+            if self.document.is_spoilt:
+                self.skipped.append(self._skipped(item, self.document.problems[0]))
+            else:
                 self.grants.append(grant)
 
     def _skipped(self, node: yaml.Node, problem: Problem) -> Skipped:
@@ -257,10 +259,16 @@ class _PolicyParser(WhenReader):
     def _reason(self, node: yaml.Node | None) -> str:
         if node is None:
             return ""
+        if isinstance(node, yaml.MappingNode):
+            raise self.document.complain(node, "reason must be text, this is a mapping",
+                                         "put text with a colon and a blank in quotes")
         text = self.document.text(node, "reason")
-        if not text.strip() or not text.isprintable() or len(text) > MAX_REASON:
+        if not text.strip() or not text.isprintable():
             raise self.document.complain(node, "reason is not one line of text",
-                                         f"write at most {MAX_REASON} printable characters")
+                                         "write printable characters, in quotes, on one line")
+        if len(text) > MAX_REASON:
+            raise self.document.complain(node, f"reason is {len(text)} characters long",
+                                         f"write at most {MAX_REASON}")
         return text
 
 

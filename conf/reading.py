@@ -18,6 +18,7 @@ _GUESSES = 20_000
 large policy can have as many unknown names as known ones."""
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", re.ASCII)
+_LIKE_A_TIME = re.compile(r"[0-9]:[0-9]|^[0-9]{4}-", re.ASCII)
 _PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 _PORTS = re.compile(r"([1-9][0-9]{0,4})(?:-([1-9][0-9]{0,4}))?", re.ASCII)
 
@@ -77,8 +78,10 @@ class EntryReader:
             if key in known:
                 fields[key] = value
             else:
-                self.document.complain(key_node, f"{what} has no key {key!r}",
-                                       self.meant(key, known))
+                # {when: Wed,Thu 08:00-12:00}: to YAML what follows the comma is a key.
+                remedy = ("if it belongs to what stands before the comma, put all of it in quotes"
+                          if _LIKE_A_TIME.search(key) else self.meant(key, known))
+                self.document.complain(key_node, f"{what} has no key {key!r}", remedy)
         for key in required:
             if key not in fields:
                 self.document.complain(node, f"{what} lacks the key {key!r}", f"add `{key}:`")

@@ -17,21 +17,26 @@ def directory_of(path: str) -> str:
     return f"{path.removesuffix('.yaml')}.d"
 
 
-def paths_of(path: str) -> list[str]:
-    """The main file, then ``*.yaml`` of its directory by name, as far as there are such.
-
-    Raises OSError where the directory can't be read, ValueError for too many files.
-    """
+def paths_of(path: str) -> tuple[list[str], list[Problem]]:
+    """The main file, then ``*.yaml`` of its directory by name, as far as there are such; and what
+    is wrong with the directory, all of whose files are left out then."""
     directory = directory_of(path)
     try:
         names = sorted(name for name in os.listdir(directory)
-                       if name.endswith(".yaml") and not name.startswith(".")
-                       and name.isprintable())
-    except (FileNotFoundError, NotADirectoryError):
-        return [path]
+                       if name.endswith(".yaml") and not name.startswith("."))
+    except FileNotFoundError:
+        return [path], []
+    except OSError as error:
+        return [path], [_unreadable(directory, f"can't be read: {error.strerror}",
+                                    "make it a directory that root can read")]
     if len(names) >= MAX_FILES:
-        raise ValueError(f"{directory} holds more than {MAX_FILES - 1} files")
-    return [path, *(os.path.join(directory, name) for name in names)]
+        return [path], [_unreadable(directory, f"holds {len(names)} files",
+                                    f"join some of them: at most {MAX_FILES - 1} beside the main "
+                                    f"one")]
+    odd = [name for name in names if not name.isprintable()]
+    return ([path, *(os.path.join(directory, name) for name in names if name not in odd)],
+            [_unreadable(directory, f"holds a file with an odd name: {name!a}", "rename it")
+             for name in odd])
 
 
 def read_trusted(path: str, owner: int = 0) -> list[Content]:
@@ -52,10 +57,7 @@ def _open(path: str) -> int:
 
 
 def _read(path: str, opened: Callable[[str], int]) -> list[Content]:
-    try:
-        paths = paths_of(path)
-    except (OSError, ValueError) as error:
-        return [(path, _unreadable(path, str(error), "mend the directory"))]
+    paths, problems = paths_of(path)
     left = MAX_POLICY_BYTES
     found: list[Content] = []
     for file in paths:
@@ -69,10 +71,15 @@ def _read(path: str, opened: Callable[[str], int]) -> list[Content]:
                 os.close(descriptor)
         except FileRefused as error:
             content = _unreadable(file, error.fact, error.remedy)
-        except (OSError, ValueError) as error:
-            content = _unreadable(file, f"can't be read: {error}", "see `pam-spice check`")
+        except OSError as error:
+            content = _unreadable(file, f"can't be read: {error.strerror}",
+                                  "make it readable for root")
+        except ValueError:
+            content = _unreadable(file, f"all files of the policy come to more than "
+                                        f"{MAX_POLICY_BYTES // 1024 // 1024} MiB",
+                                  "take entries out, or join grants by groups")
         found.append((file, content))
-    return found
+    return found + [(problem.mark.file, problem) for problem in problems]
 
 
 def _unreadable(path: str, fact: str, remedy: str) -> Problem:

@@ -1,18 +1,19 @@
 """Reading when a grant counts: windows, exceptions, calendars, validity."""
 
-from collections.abc import Iterable
+import re
 from itertools import pairwise
 
 import yaml
 
 from conf.calendars import CODE, UnknownHolidays, check_code
 from conf.grantline import FOREVER
-from conf.intervals import DAY, EVERY_DATE, Interval, Window
+from conf.intervals import DAY, EVERY_DATE, Dates, Interval, Window
 from conf.model import Calendar, Exceptions, NamedWindow, Schedule
 from conf.reading import EntryReader
 from conf.times import (
     DAYS,
     EVERY_DAY,
+    MAX_WINDOWS,
     BadWindow,
     kind_of,
     parse_dates,
@@ -22,9 +23,15 @@ from conf.times import (
 from conf.yamlnodes import Document
 from conf.zones import UnknownZone, instants_of, load_zone
 
-MAX_WINDOWS = 500
 MAX_EXCEPTED = 1000
-"""Limits of one grant, so that no policy can bloat a login."""
+"""Dates and spans of dates that one grant or named window excepts."""
+
+_LIKE_A_CODE = re.compile(r"[A-Z]{2}(-|$)", re.ASCII)
+_WORD = re.compile(r"[A-Za-z_][A-Za-z_.-]*", re.ASCII)
+_FORMS = "write a date, first..last, DE-BY for public holidays, or the name of a calendar"
+_ITEMS = "write one item or a list of them"
+
+_BEGINNINGS = {day[:2] for day in DAYS}
 
 _ALL_TIME: tuple[Window, ...] = ((EVERY_DAY, 0, DAY, EVERY_DATE),)
 
@@ -50,11 +57,11 @@ class WhenReader(EntryReader):
 
     def calendar(self, name: str, node: yaml.Node) -> Calendar:
         """An entry of ``calendars``."""
-        if CODE.match(name) or kind_of(name) == 0:
+        if _LIKE_A_CODE.match(name) or kind_of(name) == 0:
             raise self.document.complain(
                 node, f"the name {name!r} looks like a date or a code of public holidays",
                 "choose another name")
-        return Calendar(name, self._exceptions(node, f"calendar {name!r}", {}),
+        return Calendar(name, self._exceptions(node, f"calendar {name!r}", is_calendar=True),
                         self.document.mark(node))
 
     def named_window(self, name: str, node: yaml.Node) -> NamedWindow:
@@ -89,20 +96,25 @@ class WhenReader(EntryReader):
         node = fields.get("when", fields.get("except"))
         assert node is not None
         self._refuse_too_many(node, "windows", sum(map(len, joined.values())), MAX_WINDOWS)
-        self._refuse_too_many(node, "excepted days", sum(
+        self._refuse_too_many(node, "excepted dates and spans", sum(
             len(excepted.dates) for _, excepted in joined), MAX_EXCEPTED)
         return tuple(Schedule(zone, tuple(dict.fromkeys(windows)), excepted)
                      for (zone, excepted), windows in joined.items()), names
 
     def validity(self, node: yaml.Node) -> Interval:
         """``valid``: the instants within which a grant counts at all."""
+        if not isinstance(node, yaml.MappingNode):
+            raise self.document.complain(
+                node, f"valid must be a mapping, this is {self.document.kind(node)}",
+                "write {from: 2026-12-01, until: 2026-12-24}, or one of the two")
         fields = self.fields(node, "valid", ("from", "until"))
         if not fields:
             raise self.document.complain(node, "valid says nothing", "write from, until or both")
         start = self._instant(fields["from"], "from") if "from" in fields else 0
         end = self._instant(fields["until"], "until") if "until" in fields else FOREVER
         if start >= end:
-            raise self.document.complain(node, "valid ends before it begins",
+            when = "when" if start == end else "before"
+            raise self.document.complain(node, f"valid ends {when} it begins",
                                          "write the earlier date as from")
         return start, end
 
@@ -127,7 +139,7 @@ class WhenReader(EntryReader):
         items = self.document.one_or_more(node, "when")
         self._refuse_torn_literals(items)
         for item in items:
-            text = self.document.raw(item, "when")
+            text = self.document.raw(item, "when", _ITEMS)
             if text in self.windows:
                 named = self.intact(item, "window", text, self.windows[text])
                 schedules.append(named.schedule)
@@ -141,16 +153,28 @@ class WhenReader(EntryReader):
     def _windows(self, node: yaml.Node, what: str) -> tuple[Window, ...]:
         nodes = self.document.one_or_more(node, what)
         self._refuse_torn_literals(nodes)
-        found = tuple(dict.fromkeys(window for item in nodes for window in
-                                    self._literal(item, self.document.raw(item, "a window"))))
+        found: list[Window] = []
+        for item in nodes:
+            text = self.document.raw(item, what, _ITEMS)
+            if text in self.windows:
+                raise self.document.complain(item, "a window can't refer to another window",
+                                             "name both in the grant's `when`")
+            found += self._literal(item, text)
         self._refuse_too_many(node, "windows", len(found), MAX_WINDOWS)
-        return found
+        return tuple(dict.fromkeys(found))
 
     def _literal(self, node: yaml.Node, text: str) -> tuple[Window, ...]:
         try:
             return parse_window(text)
         except BadWindow as error:
+            if text in self.calendars:
+                raise self.document.complain(node, f"{text!r} is a calendar, not a window",
+                                             "write it under `except:`") from None
             close = self.close_to(text, self.windows)
+            if _WORD.fullmatch(text) and text[:2].capitalize() not in _BEGINNINGS:
+                raise self.document.complain(
+                    node, f"there is no window {text!r}, and it is no day",
+                    self.meant(text, self.windows)) from None
             remedy = f"did you mean the window {close!r}?" if close else error.remedy
             raise self.document.complain(node, error.fact, remedy, error.offset) from None
 
@@ -158,37 +182,47 @@ class WhenReader(EntryReader):
         """``[Wed,Thu 08:00-12:00]`` without quotes is two items to YAML, and the first would be
         open the whole day; of ``[Mon 08:00-12:00,13:00-17:00]`` the second would be open every
         day. A blank after the comma says that two were meant."""
-        for left, right in pairwise(nodes):
-            if (isinstance(left, yaml.ScalarNode) and isinstance(right, yaml.ScalarNode)
-                    and not left.style and not right.style
-                    and left.end_mark.line == right.start_mark.line
-                    and left.end_mark.column + 1 == right.start_mark.column
-                    and (" " in left.value + right.value
-                         or kind_of(left.value) != kind_of(right.value))):
-                raise self.document.complain(
-                    left, f"it is not clear whether {left.value!r} is a window of its own",
-                    f'write "{left.value},{right.value}" in quotes, or a blank after the comma')
+        runs: list[list[yaml.ScalarNode]] = []  # of plain scalars with no blank after the commas
+        for node in nodes:
+            if not isinstance(node, yaml.ScalarNode) or node.style:
+                runs.append([])
+            elif runs and runs[-1] and self.document.follows_a_comma(node):
+                runs[-1].append(node)
+            else:
+                runs.append([node])
+        for run in runs:
+            for left, right in pairwise(run):
+                if (" " in left.value + right.value
+                        or kind_of(left.value) != kind_of(right.value)):
+                    raise self.document.complain(
+                        left, f"it is not clear whether {left.value!r} is a window of its own",
+                        _whole([node.value for node in run]))
 
     def _except(self, fields: dict[str, yaml.Node]) -> Exceptions:
         if "except" not in fields:
             return Exceptions()
-        return self._exceptions(fields["except"], "except", self.calendars)
+        return self._exceptions(fields["except"], "except")
 
-    def _exceptions(self, node: yaml.Node, what: str,
-                    calendars: dict[str, Calendar | None]) -> Exceptions:
-        found = Exceptions()
+    def _exceptions(self, node: yaml.Node, what: str, is_calendar: bool = False) -> Exceptions:
+        dates: list[Dates] = []
+        holidays: list[str] = []
         for item in self.document.one_or_more(node, what):
-            text = self.document.raw(item, what)
-            if text in calendars:
-                found += self.intact(item, "calendar", text, calendars[text]).exceptions
+            text = self.document.raw(item, what, _ITEMS)
+            if text in self.calendars and is_calendar:
+                raise self.document.complain(item, "a calendar can't refer to another",
+                                             "name both under `except:`")
+            if text in self.calendars:
+                days = self.intact(item, "calendar", text, self.calendars[text]).exceptions
             else:
-                found += self._days(item, text, calendars)
-        self._refuse_too_many(node, "excepted days", len(found.dates), MAX_EXCEPTED)
-        return found
+                days = self._days(item, text)
+            dates += days.dates
+            holidays += days.holidays
+            self._refuse_too_many(node, "excepted dates and spans", len(dates), MAX_EXCEPTED)
+        return Exceptions(tuple(dates), tuple(dict.fromkeys(holidays)))
 
-    def _days(self, node: yaml.Node, text: str, calendars: Iterable[str]) -> Exceptions:
+    def _days(self, node: yaml.Node, text: str) -> Exceptions:
         try:
-            if text[:1].isdigit():
+            if kind_of(text) == 0 and " " not in text:
                 return Exceptions(dates=tuple(parse_dates(text)))
             if CODE.fullmatch(text):
                 check_code(text)
@@ -197,11 +231,43 @@ class WhenReader(EntryReader):
             raise self.document.complain(node, error.fact, error.remedy, error.offset) from None
         except UnknownHolidays as error:
             raise self.document.complain(node, error.fact, error.remedy) from None
-        remedy = ("write a date, first..last, DE-BY for public holidays, or the name of a calendar"
-                  if not calendars else self.meant(text, calendars))
-        raise self.document.complain(node, f"{text!r} is no date and no calendar", remedy)
+        if text in self.windows:
+            raise self.document.complain(node, f"{text!r} is a window, not a calendar",
+                                         "except takes days; take the times out of `when`")
+        raise self.document.complain(node, f"{text!r} is no date and no calendar",
+                                     self._meant_days(text))
+
+    def _meant_days(self, text: str) -> str:
+        try:
+            parse_window(text)
+        except BadWindow:
+            pass
+        else:
+            return "except takes whole dates; days and times belong into `when`"
+        if ", " in text:
+            return "write a list, without quotes around it: [DE-BY, 2026-12-24]"
+        if " " in text and kind_of(text) == 0:
+            return "write dates without blanks: 2026-12-24..2026-12-31"
+        try:
+            check_code(text.upper())
+        except UnknownHolidays:
+            close = self.close_to(text, self.calendars)
+            return f"did you mean {close!r}?" if close else _FORMS
+        return f"did you mean {text.upper()!r}?"
 
     def _refuse_too_many(self, node: yaml.Node, what: str, count: int, limit: int) -> None:
         if count > limit:
             raise self.document.complain(node, f"these come to {count} {what}",
                                          f"write at most {limit}")
+
+
+def _whole(words: list[str]) -> str:
+    """The remedy for a run of words that may be one literal."""
+    for glue in ",", " ":
+        whole = glue.join(words)
+        try:
+            parse_window(whole)
+        except BadWindow:
+            continue
+        return f'write "{whole}" in quotes, or a blank after each comma'
+    return "write a blank after each comma, or put in quotes what belongs together"

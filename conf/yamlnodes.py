@@ -4,6 +4,7 @@ Values are taken as they were written: PyYAML's own conversions would turn ``9:3
 ``010`` into 8 and ``no`` into False.
 """
 
+import re
 from collections.abc import Iterator
 
 import yaml
@@ -14,6 +15,21 @@ from conf.problems import Mark, Problem
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _MAX_DEPTH = 16  # the language itself needs 5
+
+# Line ends to YAML 1.1, beside \n and \r\n: lines would be counted otherwise than in an editor, and
+# an entry could hide behind a comment.
+_ODD_LINE_BREAK = re.compile("\r(?!\n)|[\x85\u2028\u2029]")
+
+_MEND = "mend the syntax here or on the line above"
+_SYNTAX = (
+    ("mapping values are not allowed", "put text with a colon and a blank in quotes, or mend the "
+                                       "indentation"),
+    ("scanning an alias", "put a pattern that begins with * in quotes"),
+    ("found character '\\t'", "indent with blanks, not with tabs"),
+    ("found character that cannot start any token", "put it in quotes; indent with blanks, not "
+                                                    "with tabs"),
+)
+"""Words of libyaml, and what most likely is meant."""
 
 _KINDS = {"str": "text", "int": "a number", "float": "a number", "bool": "true or false",
           "null": "nothing", "timestamp": "a date", "map": "a mapping", "seq": "a list"}
@@ -30,6 +46,7 @@ class Document:
         """``data`` is the file's content, or why it can't be read."""
         self.file = file
         self.problems: list[Problem] = []
+        self._text = ""
         self._lines: list[str] = []
         self.root: yaml.Node | None = None
         if isinstance(data, Problem):
@@ -48,7 +65,16 @@ class Document:
             self.add(len(self._lines), len(self._lines[-1]), "is not UTF-8 from here on",
                      "save the file as UTF-8")
             return None
+        text = text.removeprefix("\N{BYTE ORDER MARK}")
+        self._text = text
         self._lines = text.split("\n")
+        odd = _ODD_LINE_BREAK.search(text)
+        if odd:
+            before = text[:odd.start()]
+            self.add(before.count("\n") + 1, odd.start() - before.rfind("\n"),
+                     f"character {odd.group()!r} ends a line, but most editors don't show that",
+                     "delete it, or write a plain line end")
+            return None
         try:
             if self._is_too_deep_or_aliased(text):
                 return None
@@ -61,7 +87,8 @@ class Document:
             mark = error.problem_mark or error.context_mark
             fact = " ".join(filter(None, (error.context, error.problem)))
             self.add(mark.line + 1 if mark else 1, mark.column + 1 if mark else 1,
-                     f"is not YAML: {fact}", "mend the syntax here or on the line above")
+                     f"is not YAML: {fact}", next((remedy for words, remedy in _SYNTAX
+                                                   if words in fact), _MEND))
         else:
             if node is None:
                 self.add(1, 1, "is empty", "write servers, consoles and grants")
@@ -88,7 +115,7 @@ class Document:
             elif isinstance(event, yaml.AliasEvent):
                 # A few lines of aliases of aliases stand for gigabytes.
                 self._add_at(event, f"aliases (*{event.anchor}) are not allowed",
-                             "write the entry out; times can be given a name under `windows:`")
+                             "write the entry out; put a pattern that begins with * in quotes")
                 return True
         return False
 
@@ -162,8 +189,12 @@ class Document:
             raise self.complain(node, f"{what} must be text, this is {self.kind(node)}", remedy)
         return str(node.value)
 
-    def raw(self, node: yaml.Node, what: str) -> str:
+    def follows_a_comma(self, node: yaml.Node) -> bool:
+        """Whether it is written right behind a comma, without a blank."""
+        return self._text[node.start_mark.index - 1] == ","
+
+    def raw(self, node: yaml.Node, what: str, remedy: str = "write a plain value") -> str:
         """A scalar as it was written, whatever YAML makes of it: ``9:30``, ``20001-20010``."""
         if not isinstance(node, yaml.ScalarNode) or node.tag.endswith(":null"):
-            raise self.complain(node, f"{what} can't be {self.kind(node)}", "write a plain value")
+            raise self.complain(node, f"{what} can't be {self.kind(node)}", remedy)
         return str(node.value)

@@ -92,7 +92,10 @@ def _says(entry: Any, grant: Grant, policy: Policy) -> bool:
     if "except" in entry and not all(each.exceptions.dates or each.exceptions.holidays
                                      for each in grant.schedules):
         return False
-    return "when" not in entry or bool(_many(entry["when"])) and _is_not_wider(_many(entry["when"]), grant, policy)
+    if "when" not in entry:
+        return True
+    words = _many(entry["when"])
+    return bool(words) and _is_not_wider(words, grant, policy)
 
 
 def _is_not_wider(words: list[str], grant: Grant, policy: Policy) -> bool:

@@ -525,7 +525,7 @@ grants:
     line = int(first.rpartition(":")[2])
     assert compiled.skipped_of(["user:anne", "group:staff"]) == [
         (f"{path}:{line + 1}", "'Mo' is not a day"),
-        (f"{path}:{line + 2}", "'2026-02-30' is not a date")]
+        (f"{path}:{line + 2}", "there is no 2026-02-30")]
     assert compiled.skipped_of(["user:ralph"]) == [(f"{path}:{line + 3}",
                                                     "there is no console 'nix'")]
     assert compiled.skipped_of(["user:ann", "user:zoe", "group:anne"]) == []
