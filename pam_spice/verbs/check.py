@@ -1,40 +1,120 @@
-"""``pam-spice check``: is the policy right?"""
+"""``pam-spice check``: is the policy right? With ``--lint`` also: is it what was meant?"""
 
 import argparse
 import sys
+import time
+from collections.abc import Sequence
 
+from conf.lint import lint
+from conf.lint.findings import Finding
+from conf.lint.written import look_through
+from conf.model import Policy
+from conf.parser import parse_files
 from conf.problems import Problem
-from pam_spice.verbs import NO, USAGE, YES, add_common, print_json, read_policy
+from conf.sources import Content, read_any, read_trusted
+from pam_spice import paths
+from pam_spice.verbs import NO, USAGE, YES, UsageError, add_common, print_json
 
 
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verb."""
     parser = verbs.add_parser("check", help="check the policy")
+    parser.add_argument("--lint", action="store_true",
+                        help="also look for what is allowed but probably not meant")
+    parser.add_argument("--online", action="store_true",
+                        help="lint, and ask whether each host name leads to its addresses")
     add_common(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0: no problem; 1: entries with problems, which are skipped; 2: nothing of it is usable."""
-    parsed = read_policy(arguments.policy)
-    status = USAGE if parsed.policy is None else NO if parsed.problems else YES
+    """0: no problem and no finding; 1: entries with problems, which are skipped, or findings;
+    2: nothing of it is usable."""
+    contents = _read(arguments.policy)
+    parsed = parse_files(contents)
+    is_linted = arguments.lint or arguments.online
+    findings = (_lint(parsed.policy, contents, arguments.online)
+                if is_linted and parsed.policy else [])
+    status = USAGE if parsed.policy is None else NO if parsed.problems or findings else YES
     if arguments.json:
-        print_json({"ok": status == YES, "usable": parsed.policy is not None,
-                    "problems": [_problem(problem) for problem in parsed.problems]})
+        document: dict[str, object] = {
+            "ok": status == YES, "usable": parsed.policy is not None,
+            "problems": [_problem(problem) for problem in parsed.problems]}
+        if is_linted:
+            document["findings"] = [_finding(finding) for finding in findings]
+        print_json(document)
         return status
+    lines = _Lines(contents)
     for problem in parsed.problems:
         print(problem, file=sys.stderr)
-    if status == YES and parsed.policy is not None:
+    for finding in findings:
+        print(finding.as_problem(lines.of(finding)), file=sys.stderr)
+    if parsed.policy is None:
+        print("this policy grants nothing", file=sys.stderr)
+    elif status == YES:
         print(f"fine: {len(parsed.policy.servers)} servers, {len(parsed.policy.consoles)} "
               f"consoles, {len(parsed.policy.grants)} grants")
-    elif parsed.policy is None:
-        print("this policy grants nothing", file=sys.stderr)
     else:
-        print(f"{len(parsed.problems)} problems; an entry with a problem is skipped",
-              file=sys.stderr)
+        print(_count(len(parsed.problems), len(findings)), file=sys.stderr)
     return status
+
+
+def _read(path: str | None) -> list[Content]:
+    """The text at ``path``, whoever owns it; or of the workstation's own policy, as a login reads
+    it. Raises UsageError where the file can't be read."""
+    if path is None:
+        return read_trusted(paths.POLICY)
+    try:
+        return read_any(path)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+
+
+def _lint(policy: Policy, contents: Sequence[Content], is_online: bool) -> list[Finding]:
+    # Only here: ssl and socket take 30 ms to import.
+    from pam_spice.linting import SystemAccounts, read_ca, resolve
+
+    resolved = resolve(server.host for server in policy.servers.values()) if is_online else {}
+    return lint(policy, look_through(contents), int(time.time()), SystemAccounts(), read_ca,
+                resolved)
+
+
+class _Lines:
+    """The text of the policy's files, line by line."""
+
+    def __init__(self, contents: Sequence[Content]) -> None:
+        self._contents = dict(contents)
+        self._lines: dict[str, list[str]] = {}
+
+    def of(self, finding: Finding) -> str:
+        """The line that a finding is about."""
+        file = finding.mark.file
+        if file not in self._lines:
+            content = self._contents[file]
+            assert isinstance(content, bytes)  # nothing was found in what can't be read
+            self._lines[file] = content.decode("utf-8-sig").split("\n")
+        return self._lines[file][finding.mark.line - 1].rstrip("\r")
+
+
+def _count(problems: int, findings: int) -> str:
+    parts = []
+    if problems:
+        parts.append(f"{_plural(problems, 'problem')}; an entry with a problem is skipped")
+    if findings:
+        parts.append(f"{_plural(findings, 'finding')}; docs/lint.md explains each code")
+    return "; ".join(parts)
+
+
+def _plural(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _problem(problem: Problem) -> dict[str, object]:
     return {"file": problem.mark.file, "line": problem.mark.line, "column": problem.mark.column,
             "fact": problem.fact, "remedy": problem.remedy, "source": problem.source_line}
+
+
+def _finding(finding: Finding) -> dict[str, object]:
+    return {"code": finding.code.value, "name": finding.code.short_name,
+            "file": finding.mark.file, "line": finding.mark.line, "column": finding.mark.column,
+            "fact": finding.fact, "remedy": finding.remedy}

@@ -1,0 +1,165 @@
+"""What lint asks the system: accounts, CA files, addresses.
+
+Certificates are read with ``ssl`` of Python itself: it calls the same OpenSSL as the viewer does,
+starts no program, needs no library, and reads all certificates of a file.
+"""
+
+import grp
+import os
+import pwd
+import socket
+import ssl
+import stat
+import threading
+import time
+from collections.abc import Iterable
+from functools import cache
+from ipaddress import ip_address
+
+from conf.files import read_all
+from conf.lint.endpoints import CaFault, CaSpans
+from conf.lint.findings import Code
+from conf.viewer import VIEWER_GROUP
+from session.eligibility import is_ordinary
+
+RESOLVE_SECONDS = 10.0
+"""How long all host names together are waited for."""
+
+_MAX_CA_BYTES = 4 * 1024 * 1024  # Debian's bundle of all public ones has 220 KB
+_AT_ONCE = 16  # host names
+
+
+class SystemAccounts:
+    """Users and groups as NSS tells them; each is asked for once."""
+
+    @cache  # noqa: B019 (it lives as long as the command)
+    def _account(self, user: str) -> pwd.struct_passwd | None:
+        try:
+            return pwd.getpwnam(user)
+        except KeyError:
+            return None
+
+    def has_user(self, user: str) -> bool:
+        """Whether there is such a user."""
+        return self._account(user) is not None
+
+    def is_person(self, user: str) -> bool:
+        """Whether that user's account is an ordinary one."""
+        account = self._account(user)
+        return account is not None and is_ordinary(account.pw_uid)
+
+    @cache  # noqa: B019
+    def _gid(self, group: str) -> int | None:
+        try:
+            return grp.getgrnam(group).gr_gid
+        except KeyError:
+            return None
+
+    def has_group(self, group: str) -> bool:
+        """Whether there is such a group."""
+        return self._gid(group) is not None
+
+    @cache  # noqa: B019
+    def _gids(self, user: str) -> frozenset[int]:
+        account = self._account(user)
+        return frozenset(os.getgrouplist(user, account.pw_gid)) if account else frozenset()
+
+    def is_member(self, user: str, group: str) -> bool:
+        """Whether the user is known to be in the group."""
+        return self._gid(group) in self._gids(user)
+
+
+def read_ca(path: str) -> CaFault | CaSpans:
+    """What the viewer would find in a CA file: from when to when each of its certificates is good,
+    or what is wrong."""
+    try:
+        # O_NONBLOCK: a FIFO in this place must not hang the command.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return CaFault(Code.CA_MISSING, "does not exist here",
+                       "put the certificate of the CA there that signed the server's")
+    except OSError as error:
+        return CaFault(Code.CA_UNREADABLE, f"can't be read: {error.strerror}",
+                       f"chmod a+r {path}, and a+x each directory above it")
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            return CaFault(Code.CA_UNUSABLE, "is not a regular file", "put a file in its place")
+        if not _is_readable_for_viewer(descriptor, found):
+            return CaFault(Code.CA_UNREADABLE, f"can't be read by users "
+                           f"(mode {stat.S_IMODE(found.st_mode):04o})", f"chmod a+r {path}")
+        data = read_all(descriptor, _MAX_CA_BYTES)
+    except (OSError, ValueError) as error:
+        return CaFault(Code.CA_UNREADABLE, f"can't be read: {error}", "put the CA's file there")
+    finally:
+        os.close(descriptor)
+    return certificate_spans(data)
+
+
+def certificate_spans(data: bytes) -> CaFault | CaSpans:
+    """The same of a file's content."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which trusts no CA of its own
+    try:
+        # What stands around the certificates is of no matter, and Python lets no umlaut through.
+        context.load_verify_locations(cadata=data.decode("ascii", "replace").replace(
+            "\N{REPLACEMENT CHARACTER}", "?"))
+    except (ssl.SSLError, ValueError):
+        return CaFault(Code.CA_UNUSABLE, "holds no certificate in PEM form, or a damaged one",
+                       "write it anew: openssl x509 -in CERTIFICATE -outform pem")
+    spans = [(ssl.cert_time_to_seconds(str(each["notBefore"])),
+              ssl.cert_time_to_seconds(str(each["notAfter"])))
+             for each in context.get_ca_certs()]
+    if not spans:
+        return CaFault(Code.CA_UNUSABLE, "holds certificates, but none of a CA",
+                       "put the certificate of the CA there that signed the server's")
+    return tuple(spans)
+
+
+def _is_readable_for_viewer(descriptor: int, found: os.stat_result) -> bool:
+    """Whether a user's viewer can read it, as far as the mode says so."""
+    if found.st_mode & stat.S_IROTH or "system.posix_acl_access" in os.listxattr(descriptor):
+        return True
+    try:
+        group = grp.getgrnam(VIEWER_GROUP).gr_gid
+    except KeyError:  # not set up here: the workstation's own group isn't known
+        return bool(found.st_mode & stat.S_IRGRP)
+    return found.st_gid == group and bool(found.st_mode & stat.S_IRGRP)
+
+
+def resolve(hosts: Iterable[str], seconds: float = RESOLVE_SECONDS,
+            ) -> dict[str, frozenset[str] | str]:
+    """The addresses of each host name by DNS and /etc/hosts, as the viewer would ask, or why
+    there are none. It takes no longer than ``seconds``."""
+    waiting = list(dict.fromkeys(hosts))
+    answers: dict[str, frozenset[str] | str] = dict.fromkeys(
+        waiting, f"no answer within {seconds:g} s")
+    found: dict[str, frozenset[str] | str] = {}
+    queue = iter(waiting)
+    lock = threading.Lock()
+
+    def work() -> None:
+        while True:
+            with lock:
+                host = next(queue, None)
+            if host is None:
+                return
+            found[host] = _addresses(host)
+
+    # Threads that may be left behind: getaddrinfo can't be given a time limit.
+    threads = [threading.Thread(target=work, daemon=True)
+               for _ in range(min(_AT_ONCE, len(waiting)))]
+    deadline = time.monotonic() + seconds
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return answers | dict(found)
+
+
+def _addresses(host: str) -> frozenset[str] | str:
+    try:
+        answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:  # UnicodeError: a label of more than 63 characters
+        return getattr(error, "strerror", None) or str(error)
+    return frozenset(str(ip_address(str(address[0]).partition("%")[0]))
+                     for *_, address in answers)
