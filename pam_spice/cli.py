@@ -11,6 +11,8 @@ from pam_spice.verbs import (
     apply,
     calendar,
     check,
+    diff,
+    edit,
     explain,
     grant,
     import_libvirt,
@@ -28,8 +30,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="pam-spice", description="SPICE consoles for chosen users at chosen times")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for verb in (check, explain, windows, calendar, status, grant, revoke, apply, import_libvirt,
-                 reconcile, setup, uninstall):
+    for verb in (check, edit, diff, explain, windows, calendar, status, grant, revoke, apply,
+                 import_libvirt, reconcile, setup, uninstall):
         verb.add_parser(verbs)
     arguments = parser.parse_args(argv)
     try:
