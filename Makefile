@@ -4,7 +4,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/ready
 
-.PHONY: setup demo test test-fast fuzz bench lint lab-shell clean
+.PHONY: setup demo test test-fast oracle fuzz bench lint lab-shell clean
 
 setup: $(READY)
 
@@ -27,6 +27,10 @@ test: setup
 # What needs neither root nor the lab.
 test-fast:
 	@test -x $(PYTHON) && exec $(PYTHON) -m pytest -q tests/unit || exec python3 -m pytest -q tests/unit
+
+# The oracle of time on 2,000 policies and more for each odd zone: over an hour.
+oracle: setup
+	ORACLE_ROUNDS=250 $(PYTHON) -m pytest -q tests/oracle/test_oracle.py
 
 # Mutated policies, led by coverage, for SECONDS.
 SECONDS := 600
