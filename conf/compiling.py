@@ -9,7 +9,7 @@ from conf.calendars import library_paths
 from conf.deciding import excepted_days, is_for
 from conf.files import write_atomically
 from conf.grantline import GrantLine, format_grant, format_offsets
-from conf.intervals import joined_ranges
+from conf.intervals import UNKNOWN, Offsets, joined_ranges
 from conf.lookup import FORMAT, SKIPPED, CompiledPolicy, Endpoint, Unusable, stamp
 from conf.model import Grant, Policy, Skipped, Workstation
 from conf.parser import parse_files
@@ -17,7 +17,10 @@ from conf.sources import directory_of, paths_of, read_trusted
 from conf.zones import LOCALTIME, load_zone, offsets_between, zone_file
 
 _DAY = 86400
-_OFFSETS_REACH = 400 * _DAY
+_REACH = 400 * _DAY
+"""How far ahead zones and public holidays are looked up: their rules change, and a session keeps
+what was compiled for as long as it lives. Beyond, no window is open."""
+
 _TICK = 10_000_000  # nanoseconds: CONFIG_HZ is 100 at least
 _RECOMPILE_AFTER = 180 * _DAY
 
@@ -106,12 +109,12 @@ def compile_policy(source: Source, target: str, now: int, owner: int = 0) -> Com
     host = os.uname().nodename
     if policy:
         grants = [grant for grant in policy.grants if is_for(grant, host)]
-        start, end = now - 2 * _DAY, now + _OFFSETS_REACH
-        for zone in sorted({policy.timezone, *(schedule.timezone for grant in grants
-                                               for schedule in grant.schedules or ())}):
+        start, end = now - 2 * _DAY, now + _REACH
+        others = {schedule.timezone for grant in grants for schedule in grant.schedules or ()}
+        for zone in [policy.timezone, *sorted(others - {policy.timezone})]:
             if path := zone_file(zone):
                 sources.append((path, stamp(path)))
-            zones.append((zone, format_offsets(offsets_between(load_zone(zone), start, end))))
+            zones.append((zone, format_offsets(_offsets(zone, start, end))))
         lines = [format_grant(line) for grant in grants for line in grant_lines(grant, start, end)]
         lines += [_skipped_line(skipped) for skipped in policy.skipped if skipped.subject]
         if policy.skipped or any(schedule.exceptions.holidays for grant in grants
@@ -137,6 +140,10 @@ def compile_policy(source: Source, target: str, now: int, owner: int = 0) -> Com
     ]).encode() + b"\n"
     write_atomically(target, header + b"check %08x\n" % crc32(header) + body)
     return CompiledPolicy(target, owner)
+
+
+def _offsets(zone: str, start: int, end: int) -> Offsets:
+    return (*offsets_between(load_zone(zone), start, end), (end, UNKNOWN))
 
 
 def _skipped_line(skipped: Skipped) -> str:

@@ -48,10 +48,6 @@ class GrantLine:
         self.source = source  # file:line of the grant
         self.valid = valid  # counts within these instants only
 
-    def is_endless(self) -> bool:
-        """Whether it counts always, from its first instant on."""
-        return self.windows is None and self.valid[1] == FOREVER
-
     def open_in(self, offsets: dict[str, Offsets], start: int, end: int) -> list[Interval]:
         """The merged intervals of [start, end) in which this grant counts."""
         start, end = max(start, self.valid[0]), min(end, self.valid[1])

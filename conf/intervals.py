@@ -23,7 +23,11 @@ Interval = tuple[int, int]
 
 Offsets = tuple[tuple[int, int], ...]
 """(since, offset): from the instant ``since`` on, the wall clock is UTC + ``offset`` seconds.
-Sorted; the first entry also holds for all time before it."""
+Sorted; the first entry also holds for all time before it, the last one for all time after it:
+what ends somewhere ends with UNKNOWN."""
+
+UNKNOWN = 999_999
+"""Stands for an offset: from there on nobody knows the wall clock, so no window is open."""
 
 
 def merged(intervals: list[Interval]) -> list[Interval]:
@@ -53,13 +57,14 @@ def open_intervals(windows: tuple[Window, ...], offsets: Offsets, start: int, en
 
     The wall clock is a clock that is set forward or back at each offset change. Between two
     changes it runs evenly, so there a window's instants are its wall-clock times minus the offset;
-    times that a change leaves out never come, times that it repeats come twice.
+    times that a change leaves out never come, times that it repeats come twice. Where the offset
+    is UNKNOWN nothing is open.
     """
     result: list[Interval] = []
     for index, (since, offset) in enumerate(offsets):
         low = start if index == 0 else max(start, since)
         high = min(end, offsets[index + 1][0]) if index + 1 < len(offsets) else end
-        if low >= high:
+        if low >= high or offset == UNKNOWN:
             continue
         # Local day numbers; a window that started the day before may still be open.
         for day in range((low + offset) // DAY - 1, (high + offset - 1) // DAY + 1):

@@ -15,7 +15,7 @@ from conf.files import FileRefused, open_trusted
 from conf.grantline import DamagedLine, GrantLine, parse_grant, parse_offsets
 from conf.intervals import Offsets
 
-FORMAT = "pam-spice-compiled 2"
+FORMAT = "pam-spice-compiled 3"
 SKIPPED = "skipped:"
 """Begins the line of a grant that has an error: for whom, where it is, what is wrong."""
 
@@ -71,7 +71,7 @@ class CompiledPolicy:
             raise ValueError("format")
         values: dict[str, str] = {}
         self.sources: list[tuple[str, str]] = []
-        self.offsets: dict[str, Offsets] = {}
+        self.offsets: dict[str, Offsets] = {}  # the policy's own zone comes first
         self.endpoints: list[Endpoint] = []
         for line in lines[1:]:
             key, _, value = line.partition(" ")
@@ -123,7 +123,7 @@ class CompiledPolicy:
         found = []
         for subject in subjects:
             for line in self._lines_of(f"{SKIPPED}{subject}"):
-                _, place, fact = line.split("\t", 2)
+                place, _, fact = line.partition("\t")[2].partition("\t")
                 found.append((place, fact))
         return found
 
@@ -143,10 +143,14 @@ class CompiledPolicy:
         return any(self._map[at:at + len(key)] == key for key, at in (
             (key, self._first_line_from(key)) for key in (b"group:", b"skipped:group:")))
 
+    def body(self) -> bytes:
+        """The grants' lines as they lie in the file: other than before if any grant is."""
+        return self._map[self._body:]
+
     def all_grants(self) -> list[GrantLine]:
         """Every grant that is not damaged; takes time with the policy's size."""
         grants = []
-        for line in self._map[self._body:].decode("utf-8", "replace").split("\n")[:-1]:
+        for line in self.body().decode("utf-8", "replace").split("\n")[:-1]:
             try:
                 if not line.startswith(SKIPPED):
                     grants.append(parse_grant(line))

@@ -8,8 +8,8 @@ from conf.intervals import DAY, Interval, Offsets, merged
 from session.records import Record
 
 HORIZON = 60 * DAY
-"""Seconds to look ahead. A record's offsets serve longer: they are made for 400 days and made
-anew every 180."""
+"""Seconds to look ahead. A record's offsets serve longer at first: they are made for 400 days and
+made anew every 180. A session that outlives them has no windows any more."""
 
 _UTC: Offsets = ((0, 0),)
 
@@ -59,4 +59,4 @@ def _zone(grants: Iterable[GrantLine], offsets: dict[str, Offsets]) -> Offsets:
     for grant in grants:
         for zone, _, _ in grant.windows or ():
             return offsets[zone]
-    return _UTC  # always open: there is no time to tell
+    return next(iter(offsets.values()), _UTC)  # the policy's own

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import date
 
-from conf.intervals import DAY, Offsets
+from conf.intervals import DAY, UNKNOWN, Offsets
 from conf.times import DAYS
 from launcher.consoles import HORIZON, Console
 
@@ -16,7 +16,7 @@ def _wall(instant: int, zone: Offsets) -> tuple[int, int]:
     """The wall clock as days since 1970-01-01 and seconds since that day's midnight."""
     offset = zone[0][1]
     for since, value in zone:
-        if since <= instant:
+        if since <= instant and value != UNKNOWN:
             offset = value
     return divmod(instant + offset, DAY)
 

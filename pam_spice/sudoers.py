@@ -21,6 +21,7 @@ from pam_spice.run import run
 from session.records import OPEN, Record
 
 _HEAD = "# pam-spice "
+_RENDERING = "1"  # to be raised when render() writes other lines
 _NAMES_PER_LINE = 50
 _MODE = 0o440
 
@@ -76,11 +77,10 @@ def bring(compiled: CompiledPolicy, records: Iterable[Record]) -> bool:
 
     Raises OSError, and CommandFailed where visudo finds fault; then the old file stays.
     """
-    kept = [grant for record in records
-            if record.state == OPEN and record.revision != compiled.revision
-            for grant in record.grants]
-    key = _digest("\n".join([compiled.revision, str(compiled.sudo_password),
-                             *sorted(map(format_grant, kept))]))
+    kept = _kept(compiled, records)
+    # Not the revision: what a text comes to changes with the host name and the holidays known.
+    key = _digest("\n".join([_RENDERING, hashlib.sha256(compiled.body()).hexdigest(),
+                             str(compiled.sudo_password), *sorted(map(format_grant, kept))]))
     if _is_whole(_content(paths.SUDOERS), key):
         return False
     rules = render([*compiled.all_grants(), *kept], compiled.sudo_password)
@@ -96,6 +96,18 @@ def bring(compiled: CompiledPolicy, records: Iterable[Record]) -> bool:
         os.unlink(candidate)
         raise
     return True
+
+
+def _kept(compiled: CompiledPolicy, records: Iterable[Record]) -> list[GrantLine]:
+    """What open sessions may start and the policy does not give any more."""
+    opened = [grant for record in records if record.state == OPEN for grant in record.grants]
+    given, _ = compiled.grants_of(sorted({grant.subject for grant in opened}))
+    rights = set(map(_right, given))
+    return [grant for grant in opened if _right(grant) not in rights]
+
+
+def _right(grant: GrantLine) -> tuple[str, ...]:
+    return grant.subject, *viewer_command(grant.host, grant.port, grant.ca_file)
 
 
 def _digest(text: str) -> str:

@@ -1,8 +1,12 @@
-"""The watcher: does at once what the timer would do within a minute.
+"""The watcher: does at once, for who is here, what the timer would do within a minute.
 
 The kernel alone opens and closes at a window's edges. What needs a process is to cut a connection
 that is idle, to notice a login process that was killed, and to let the next user in; this one
 sleeps until a window's edge, a word from a hook, or the death of a session's leader.
+
+It never compiles an edited policy: a process that lives for months has old time zones and public
+holidays in its memory, and no edge may wait for a compilation. Logins, the path unit and the timer
+do that, each in a process of its own; until then what was compiled last counts here.
 """
 
 import os
@@ -25,7 +29,8 @@ def watch() -> None:
     # Opened for writing too: else the last hook to close it would leave it at end of file.
     fifo = os.open(paths.WAKE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     while True:
-        run = Reconciliation()
+        # As at a logout: nobody is admitted, and the policy is taken as it was compiled.
+        run = Reconciliation(phase="close")
         try:
             run.run()
         except Exception as error:  # whatever it was, the next round may succeed

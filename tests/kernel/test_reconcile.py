@@ -3,20 +3,31 @@
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from pam_spice import journal, paths, sockets
+from conf.lookup import CompiledPolicy
+from pam_spice import journal, paths, sockets, watch
 from pam_spice.firewall import nft
 from pam_spice.locking import Lock
-from pam_spice.reconcile import Reconciliation
+from pam_spice.reconcile import Reconciliation, wake_watcher
 from session import logind
 from session.records import CLOSED, DIRECTORY, OPEN, WAITING, read_records
 from tests.kernel import namespace as ns
 from tests.kernel.namespace import GUARDED_PORT, OTHER_GUARDED_PORT, USERS, V4, V6, VIEWER_GID
-from tests.kernel.workstation import OFFICE, REFUSED, SESSIONS, Workstation, office, window
+from tests.kernel.workstation import (
+    OFFICE,
+    REFUSED,
+    SESSIONS,
+    Workstation,
+    always,
+    office,
+    window,
+)
 
 ANNE, RALPH, ZOE = USERS["anne"], USERS["ralph"], USERS["zoe"]
 
@@ -780,3 +791,140 @@ def test_a_login_says_in_the_journal_which_entries_of_its_user_are_skipped(
     assert [(fields["user"], fields["session"], message.rpartition(":")[2])
             for message, fields in told if fields.get("event") == "skipped"] == [
                 ("anne", "3", " 'Mo' is not a day")]
+
+
+# What a grant comes to changes, and its text does not
+
+def commands_of(user: str) -> int:
+    """How many commands the sudoers drop-in gives to the user."""
+    return sum(user in line.partition(" ALL = ")[0].split(", ")
+               for line in Path(paths.SUDOERS).read_text().splitlines() if " ALL = " in line)
+
+
+def written(user: str) -> str:
+    """A user's name as sudoers have it."""
+    return f"\\x{ord(user[0]):02x}{user[1:]}"
+
+
+def test_sudoers_follow_a_change_of_the_host_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    workstation = office()
+    workstation.policy(OFFICE.replace("{user: anne, console: first}",
+                                      "{user: anne, console: first, workstations: [pc7]}"))
+    workstation.reconcile()
+    assert commands_of(written("anne")) == 0
+    uname = os.uname()
+    monkeypatch.setattr(os, "uname", lambda: os.uname_result((uname[0], "pc7", *uname[2:])))
+    workstation.log_in("3", "anne", hint=True)
+    workstation.reconcile()
+    assert workstation.reaches("anne", GUARDED_PORT) == "yes"
+    assert commands_of(written("anne")) == 1
+    monkeypatch.setattr(os, "uname", lambda: uname)
+    workstation.reconcile()
+    assert commands_of(written("anne")) == 1, "kept as long as the session has it"
+    workstation.log_out("3")
+    workstation.reconcile()
+    assert commands_of(written("anne")) == 0
+
+
+def test_sudoers_follow_a_compiled_policy_that_was_damaged_and_is_made_anew() -> None:
+    workstation = office()
+    before = Path(paths.SUDOERS).read_text()
+    path = Path(paths.COMPILED)
+    path.write_bytes(path.read_bytes().replace(b"user:anne\tfirst", b"user:anne\tfirsT"))
+    os.unlink(paths.SUDOERS)
+    workstation.reconcile()
+    assert commands_of(written("anne")) == 0, "the damaged line gives nothing"
+    path.unlink()
+    workstation.reconcile()
+    assert Path(paths.SUDOERS).read_text() == before
+
+
+def test_a_login_with_what_the_policy_holds_leaves_sudoers_as_they_are() -> None:
+    workstation = office()
+    before = os.stat(paths.SUDOERS).st_ino
+    workstation.log_in("3", "anne", hint=True)
+    workstation.reconcile()
+    assert os.stat(paths.SUDOERS).st_ino == before
+
+
+def test_a_record_holds_the_policy_s_own_zone_first_whatever_the_grants_name() -> None:
+    workstation = office()
+    workstation.policy(OFFICE.replace("timezone: UTC", "timezone: Europe/Berlin").replace(
+        "{group: staff, console: second}", "{group: staff, console: second, when: there}")
+        + "windows: {there: {when: Mon, timezone: America/New_York}}\n")
+    workstation.log_in("3", "anne", hint=True)
+    workstation.log_in("4", "zoe", hint=True)
+    assert {name: list(record.offsets) for name, record in read_records().items()} == {
+        "3": ["Europe/Berlin", "America/New_York"], "4": ["Europe/Berlin"]}
+
+
+# The watcher
+
+def start_watcher() -> None:
+    """Fork this process, with all that it has cached by now, to be the watcher."""
+    if os.fork() == 0:
+        ns.die_with_parent()
+        try:
+            watch.watch()
+        finally:
+            os._exit(99)
+    assert ns.until(_is_watched)
+
+
+def _is_watched() -> bool:
+    try:
+        os.close(os.open(paths.WAKE, os.O_WRONLY | os.O_NONBLOCK))
+    except OSError:
+        return False
+    return True
+
+
+def test_the_watcher_does_not_take_in_an_old_zone_for_a_new_one() -> None:
+    workstation = office()
+    workstation.policy(OFFICE.replace("timezone: UTC", "timezone: Indian/Mayotte"))
+    workstation.reconcile()
+    assert CompiledPolicy(paths.COMPILED).offsets["Indian/Mayotte"][0][1] == 10800
+    start_watcher()
+    bind = 4096  # MS_BIND: mount(2)
+    ns.mount("/usr/share/zoneinfo/Asia/Kathmandu", "/usr/share/zoneinfo/Indian/Mayotte", "", bind)
+    wake_watcher()
+    always(lambda: True, 1.0)
+    subprocess.run([sys.executable, "-m", "pam_spice", "reconcile"], check=True, timeout=30,
+                   cwd=Path(__file__).parents[2], capture_output=True)
+    compiled = CompiledPolicy(paths.COMPILED)
+    assert compiled.is_current(int(time.time()))
+    assert compiled.offsets["Indian/Mayotte"][0][1] == 20700
+
+
+def test_the_watcher_cuts_at_a_window_s_end_while_an_edit_is_being_compiled() -> None:
+    workstation = Workstation()
+    ns.serve_here()
+    end = int(time.time()) + 4
+    workstation.policy(OFFICE.replace(
+        "{user: anne, console: first}",
+        f"{{user: anne, console: first, when: {window(end - 10, end)}}}"))
+    workstation.reconcile()
+    workstation.log_in("3", "anne", hint=True)
+    start_watcher()
+    client = ns.Client(ANNE, VIEWER_GID, V4, GUARDED_PORT)
+    assert client.say() == "yes"
+    with Lock(paths.COMPILE_LOCK):
+        workstation.policy(OFFICE + "\n")
+        wake_watcher()
+        assert client.say() == "yes"
+        time.sleep(max(0.0, end - time.time()))
+        assert ns.until(lambda: ns.established(GUARDED_PORT) == [], 1), \
+            ns.established(GUARDED_PORT)
+
+
+def test_the_watcher_lets_the_next_user_in_while_an_edit_is_being_compiled() -> None:
+    workstation = office()
+    workstation.log_in("3", "anne", hint=True)
+    workstation.log_in("4", "ralph", hint=True)
+    assert workstation.states() == {"3": OPEN, "4": WAITING}
+    start_watcher()
+    with Lock(paths.COMPILE_LOCK):
+        workstation.policy(OFFICE + "\n")
+        wake_watcher()
+        workstation.kill("3")
+        assert ns.until(lambda: workstation.reaches("ralph", OTHER_GUARDED_PORT) == "yes")

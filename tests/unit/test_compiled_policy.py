@@ -283,8 +283,8 @@ def test_what_is_no_compiled_policy_is_unusable(tmp_path: Path, data: bytes) -> 
 
 
 @pytest.mark.parametrize("header", [
-    b"pam-spice-compiled 2\nrevision x\n", b"pam-spice-compiled 1\n", b"\n", b"\xff\n",
-    b"pam-spice-compiled 1\nguarded a b c d e\n", b"pam-spice-compiled 1\nzone X y\n"])
+    b"pam-spice-compiled 3\nrevision x\n", b"pam-spice-compiled 1\n", b"\n", b"\xff\n",
+    b"pam-spice-compiled 3\nguarded a b c d e\n", b"pam-spice-compiled 3\nzone X y\n"])
 def test_a_header_of_another_kind_is_unusable_though_its_checksum_holds(
         tmp_path: Path, header: bytes) -> None:
     path = tmp_path / "compiled"
@@ -571,3 +571,26 @@ grants: [{user: anne, console: webdev, when: there}]
 """)
     assert set(compiled.offsets) == {"Europe/Berlin", "Australia/Lord_Howe"}
     assert any(path.endswith("/Australia/Lord_Howe") for path, _ in compiled.sources)
+
+
+def test_the_policy_s_own_zone_is_the_first(tmp_path: Path) -> None:
+    compiled = compile_text(tmp_path, ONE_CONSOLE + """\
+timezone: Europe/Berlin
+windows: {there: {when: "09:00-17:00", timezone: Africa/Cairo}}
+grants: [{user: anne, console: webdev, when: there}]
+""")
+    assert list(compiled.offsets) == ["Europe/Berlin", "Africa/Cairo"]
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "UTC"])
+def test_a_window_is_closed_from_where_its_zone_and_holidays_are_not_known_any_more(
+        tmp_path: Path, zone: str) -> None:
+    """A session keeps what was compiled for as long as it lives, and that may be for years."""
+    compiled = compile_text(tmp_path, ONE_CONSOLE + f"timezone: {zone}\ngrants:\n"
+                            "  - {user: anne, console: webdev, when: Mon-Sun, except: DE}\n"
+                            "  - {user: ralph, console: webdev}\n")
+    [line], _ = compiled.grants_of(["user:anne"])
+    reach = NOON + 400 * DAY
+    assert line.open_in(compiled.offsets, reach - 5, reach + 800 * DAY) == [(reach - 5, reach)]
+    [always], _ = compiled.grants_of(["user:ralph"])
+    assert always.open_in(compiled.offsets, reach, reach + DAY) == [(reach, reach + DAY)]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conf.intervals import DAY
+from conf.intervals import DAY, UNKNOWN
 from conf.zones import offsets_between
 from pam_spice.desired import (
     allows,
@@ -209,6 +209,15 @@ def test_a_window_that_is_over_has_no_rule_and_one_that_runs_keeps_its_start() -
 def test_an_overnight_window_that_began_yesterday_keeps_its_start() -> None:
     chain = chain_of([windowed((1 << 6, 22 * 3600, 30 * 3600))], GID, NOON - 11 * 3600)
     assert chain[0][3:] == (NOON - 14 * 3600, NOON - 6 * 3600)
+
+
+def test_a_chain_ends_where_the_zone_s_offset_is_not_known_any_more() -> None:
+    ends = NOON + 2 * DAY + 1800
+    one = record(grants=(grant(windows=zoned("UTC", (127, 0, DAY))), grant("always", 20003)),
+                 offsets={"UTC": ((0, 0), (ends, UNKNOWN))})
+    assert chain_of([one], GID, NOON) == ((V4, 20002, GID, horizon(NOON)[0], ends),
+                                          (V4, 20003, GID, 0, 0))
+    assert chain_of([one], GID, ends) == ((V4, 20003, GID, 0, 0),)
 
 
 def test_always_in_one_grant_makes_the_windows_of_another_for_that_console_needless() -> None:

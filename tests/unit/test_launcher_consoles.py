@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from conf.grantline import GrantLine
-from conf.intervals import Offsets
+from conf.intervals import DAY, UNKNOWN, Offsets
 from conf.times import parse_window
 from conf.viewer import viewer_command
 from conf.zones import offsets_between
@@ -128,6 +128,36 @@ def test_times_are_told_in_the_policys_zone() -> None:
     now = at("2026-11-23T10:00", NEW_YORK)
     console = only(record(grant("webdev", "Mon 08:00-12:00", zone="America/New_York")), now)
     assert words.state(console, now) == "open until Mon 12:00"
+
+
+def temporary(console: str, end: int) -> GrantLine:
+    """What `pam-spice grant` gives: until an instant, in no zone."""
+    return GrantLine("user:maggie", console, "mysrv", "mysrv.example", 20002, ("192.168.2.2",),
+                     "/etc/pam-spice/mysrv-ca.pem", None, "temporary.yaml:4", (0, end))
+
+
+def test_a_grant_without_a_zone_is_told_in_the_policys_own() -> None:
+    end = at("2026-11-23T12:00")
+    made = record(temporary("webdev", end),
+                  grant("analysis", "Mon 08:00-12:00", zone="America/New_York"))
+    analysis, webdev = consoles_of(made, MONDAY_10)
+    assert words.state(webdev, MONDAY_10) == "open until Mon 12:00"
+    assert words.closing_soon(webdev, end - 60) == "webdev closes in 1 minute, at 12:00"
+    assert words.state(analysis, MONDAY_10) == "closed, next Mon 08:00"
+
+
+def test_an_end_of_what_is_known_of_a_zone_is_told_by_the_clock_before_it() -> None:
+    ends = at("2026-11-24T15:00")
+    made = record(grant("webdev", "Mon-Sun"), grant("analysis", "Wed 08:00-12:00"),
+                  temporary("bookkeeping", ends + DAY))
+    made.offsets["Europe/Berlin"] = (*made.offsets["Europe/Berlin"], (ends, UNKNOWN))
+    analysis, bookkeeping, webdev = consoles_of(made, MONDAY_10)
+    assert words.state(webdev, MONDAY_10) == "open until Tue 15:00"
+    assert words.state(bookkeeping, MONDAY_10) == "open until Wed 15:00"
+    assert words.state(analysis, MONDAY_10) == "closed"
+    _, _, webdev = consoles_of(made, ends)
+    assert words.state(webdev, ends) == "closed"
+    assert words.time_is_over(webdev, ends, ends) == "your time for webdev ended at 15:00"
 
 
 def test_times_after_a_change_of_the_clock_are_told_by_the_clock_of_then() -> None:
