@@ -106,10 +106,12 @@ def write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view):]
 
 
-def write_atomically(path: str, data: bytes, mode: int = 0o600, acl: bytes | None = None) -> None:
+def write_atomically(path: str, data: bytes, mode: int = 0o600, acl: bytes | None = None,
+                     owner: int = -1, group: int = -1) -> None:
     """Replace ``path`` by ``data`` so that a reader or a power cut sees the old file or the new.
 
-    ``acl`` is a POSIX access list in the form of the attribute system.posix_acl_access.
+    ``acl`` is a POSIX access list in the form of the attribute system.posix_acl_access; ``owner``
+    and ``group`` are ids, -1 being those of a file that the process makes there.
 
     Raises OSError and leaves the old file as it was.
     """
@@ -121,6 +123,8 @@ def write_atomically(path: str, data: bytes, mode: int = 0o600, acl: bytes | Non
     try:
         try:
             write_all(descriptor, data)
+            if (owner, group) != (-1, -1):  # before the mode, of which chown takes bits away
+                os.fchown(descriptor, owner, group)
             os.fchmod(descriptor, mode)
             if acl is not None:
                 os.setxattr(descriptor, "system.posix_acl_access", acl)

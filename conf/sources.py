@@ -1,7 +1,9 @@
 """The files of a policy: the main one, and those of the directory beside it."""
 
+import errno
 import os
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Sequence
 
 from conf.files import MAX_POLICY_BYTES, FileRefused, open_trusted, read_all
 from conf.problems import Mark, Problem
@@ -46,14 +48,44 @@ def read_trusted(path: str, owner: int = 0) -> list[Content]:
 
 
 def read_any(path: str) -> list[Content]:
-    """The policy's files, whoever has written them. Raises OSError where the main file can't be
-    read."""
-    os.close(_open(path))
+    """The policy's files, whoever has written them; links are followed. Raises OSError where the
+    main file can't be read."""
+    try:
+        os.close(_open(path))
+    except FileRefused as error:
+        raise OSError(errno.EINVAL, error.fact, path) from None
     return _read(path, _open)
 
 
+def with_file(contents: Sequence[Content], path: str, data: bytes) -> list[Content]:
+    """The policy's files as they would be read with ``data`` in the place of that file, or as a
+    file more of the directory."""
+    new: Content = path, data
+    if any(name == path for name, _ in contents):
+        files = [new if name == path else (name, content) for name, content in contents]
+    else:
+        files = [contents[0], *sorted([*contents[1:], new], key=lambda each: each[0])]
+    main = contents[0][0]
+    if len(files) > MAX_FILES:
+        return [(main, Problem(Mark(main, 1, 1), f"the policy has more than {MAX_FILES} files",
+                               "join some of them"))]
+    if sum(len(content) for _, content in files if isinstance(content, bytes)) > MAX_POLICY_BYTES:
+        too_large = Problem(Mark(path, 1, 1), f"the policy is larger than {MAX_POLICY_BYTES} bytes "
+                                              f"with it", "shorten it")
+        files = [(name, too_large if name == path else content) for name, content in files]
+    return files
+
+
 def _open(path: str) -> int:
-    return os.open(path, os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC)
+    # Looked at before it is opened: a FIFO waits for a writer, and opening a device can act (that
+    # of a watchdog turns the machine off).
+    found = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(found).st_mode):
+            raise FileRefused(path, "is not a regular file", "put a plain file in its place")
+        return os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(found)
 
 
 def _read(path: str, opened: Callable[[str], int]) -> list[Content]:

@@ -5,7 +5,9 @@ import sys
 
 from conf.lookup import Unusable
 from pam_spice.run import CommandFailed
+from pam_spice.sessions_now import NotDone
 from pam_spice.verbs import (
+    NO,
     USAGE,
     UsageError,
     apply,
@@ -40,6 +42,9 @@ def main(argv: list[str] | None = None) -> int:
         return status_code
     except BrokenPipeError:
         return USAGE
+    except NotDone as error:
+        print(f"pam-spice: {error}", file=sys.stderr)
+        return NO
     except (UsageError, CommandFailed, Unusable, OSError) as error:
         print(f"pam-spice: {error}", file=sys.stderr)
         return USAGE

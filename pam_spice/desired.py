@@ -6,7 +6,7 @@ from conf.grantline import FOREVER
 from conf.intervals import DAY, Interval, merged
 from pam_spice.firewall import Chain, Rule
 from session.logind import LogindSession
-from session.records import CLOSED, OPEN, WAITING, Record
+from session.records import CLOSED, OPEN, SHUT, WAITING, Record
 
 TYPE_CHECKING = False  # typing and collections are slow to import, and a login needs neither
 if TYPE_CHECKING:
@@ -60,32 +60,37 @@ def next_edge(chains: Iterable[Chain], now: float) -> int | None:
                default=None)
 
 
-def desired_records(sessions: list[LogindSession], records: dict[str, Record], one_user: bool,
+def desired_records(sessions: list[LogindSession], records: dict[str, Record],
+                    one_user: bool | None,
                     admitted: Callable[[LogindSession], Record | None],
                     ) -> dict[str, Record]:
     """The record that each session should have.
 
     ``sessions`` are those that count and whose leader lives. ``admitted`` gives a new session's
     record, or None where it can't be had now. With ``one_user`` the user who has consoles keeps
-    them until his last session ends; then the one who has waited longest gets his.
+    them until his last session ends; then the one who has waited longest gets his. Where nobody
+    knows whether there may be but one (None), each session stays as it is.
     """
     result: dict[str, Record] = {}
+    shut: dict[str, Record] = {}
     for session in sessions:
         known = records.get(session.id)
         if known is not None and known.is_of(session.uid, session.leader):
             if known.state == CLOSED:  # logged out; logind has not noticed yet
                 continue
-            result[session.id] = known
+            (shut if known.state == SHUT else result)[session.id] = known
         else:
             new = admitted(session)
             if new is not None:
                 result[session.id] = new
+    if one_user is None:
+        return shut | result
     # Eldest first; a session that was open before comes before all that waited.
     eldest = sorted(result.values(), key=lambda record: (
         not (record.state == OPEN and record.session in records), record.since, record.session))
-    return {record.session: record.in_state(
-                OPEN if not one_user or record.uid == eldest[0].uid else WAITING)
-            for record in eldest}
+    return shut | {record.session: record.in_state(
+                       OPEN if not one_user or record.uid == eldest[0].uid else WAITING)
+                   for record in eldest}
 
 
 def desired_chains(records: dict[str, Record], gid: int, now: int) -> dict[int, Chain]:

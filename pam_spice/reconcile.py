@@ -10,7 +10,7 @@ import pwd
 import time
 
 from conf.files import write_atomically
-from conf.grantline import GrantLine
+from conf.grantline import FOREVER, GrantLine
 from conf.lookup import CompiledPolicy, Endpoint, Unusable
 from conf.viewer import VIEWER_GROUP
 from pam_spice import journal, paths, sockets
@@ -26,6 +26,8 @@ from session.logind import LogindSession, LogindSilent, is_session_id, read_sess
 from session.processes import start_ticks
 from session.records import (
     CLOSED,
+    OPEN,
+    SHUT,
     Record,
     overwrite_record,
     read_records,
@@ -46,20 +48,26 @@ class Reconciliation:
     """One run. ``leader`` and ``phase`` ("open" or "close") are the hint of a login or logout;
     with ``full`` the whole workstation is put right all the same.
 
-    ``amend`` is the admin's hand in live sessions: it is given each record with the one that a
-    login would make now (in the state CLOSED where such a login would not count; None where that
-    can't be told), and returns the record as it should be.
+    ``amend`` is the admin's hand in live sessions: it is given each record and returns it as it
+    should be. With ``renew`` it is also given the record that a login would make now (in the state
+    SHUT where such a login would not count); else, and where that can't be told, None.
     """
 
     def __init__(self, leader: int | None = None, phase: str | None = None, full: bool = False,
-                 amend: "Callable[[Record, Record | None], Record] | None" = None) -> None:
+                 amend: "Callable[[Record, Record | None], Record] | None" = None,
+                 renew: bool = False) -> None:
         self.now = int(time.time())
         self.amend = amend
+        self.renew = renew
+        self.failed: list[Record] = []  # what could not be recorded, and is as it was before
         self.leader = leader
         self.phase = phase
         self.is_full = full or leader is None
         self.strangers: frozenset[str] = frozenset()
         self.ineligible: set[tuple[str, int]] = set()
+        # Sessions that live and whose record is damaged. It may say that they are closed or
+        # revoked, so nothing opens for them, and it stays: their users log in anew.
+        self.unreadable: set[str] = set()
         self.policy: CompiledPolicy | None = None
         self.endpoints: list[Endpoint] = []
         self.records: dict[str, Record] = {}
@@ -81,9 +89,9 @@ class Reconciliation:
                                        if not _still_the_same_person(record))
         with Lock(paths.LOCK):
             known = read_records()
-            self._plan_records(known, self._less_what_is_revoked(admissions))
+            self._plan_records(known, admissions)
             if not dry_run:
-                self._write_records()
+                self._write_records(known)
             self._plan_chains(known)
             if not dry_run:
                 self._apply()
@@ -97,8 +105,8 @@ class Reconciliation:
             self.policy = (CompiledPolicy(paths.COMPILED) if self.phase == "close"
                            else current_policy(self.now))
             self.endpoints = self.policy.endpoints
-        except (Unusable, OSError) as error:
-            journal.log(journal.ERROR, f"no compiled policy, nothing new opens: {error}",
+        except Exception as error:  # whatever is wrong with it, logouts must be seen to
+            journal.log(journal.ERROR, f"no compiled policy, nothing new opens: {error!r}",
                         event="no-policy")
             try:
                 # A full disk: what was guarded when it was compiled last still is.
@@ -115,19 +123,22 @@ class Reconciliation:
         except LogindSilent:
             return {}
         records = read_records()
+        names = recorded_names()
         admitted: Admissions = {}
         for session in sessions:
             known = records.get(session.id)
             if (known is not None and known.is_of(session.uid, session.leader)
-                    and self.amend is None):
+                    and not self.renew):
                 continue
+            if known is None and session.id in names:
+                continue  # damaged
             if not self.is_full and session.leader != self.leader:
                 continue
             why_not = why_not_eligible(session, self.policy.settings)
             if why_not is not None:
                 self.ineligible.add((session.id, session.leader))
             if why_not is None and is_alive(session):
-                record = self._admit(session)
+                record = self._admit_or_none(session)
                 if record is not None:
                     admitted[session.id, session.leader] = record
             elif self.phase == "open" and why_not is not None:
@@ -135,6 +146,15 @@ class Reconciliation:
                             event="refused", user=session.user, uid=session.uid,
                             session=session.id, service=session.service, reason=why_not)
         return admitted
+
+    def _admit_or_none(self, session: LogindSession) -> Record | None:
+        try:
+            return self._admit(session)
+        except Exception as error:  # of this one session; the others must not wait for it
+            journal.log(journal.ERROR, f"nothing opened for {session.user!r}: {error!r}",
+                        event="refused", user=session.user, uid=session.uid, session=session.id,
+                        reason="failed")
+            return None
 
     def _admit(self, session: LogindSession) -> Record | None:
         assert self.policy is not None
@@ -172,63 +192,69 @@ class Reconciliation:
     def _offsets_for(self, grants: list[GrantLine]) -> dict[str, tuple[tuple[int, int], ...]]:
         assert self.policy is not None
         zones = {zone for grant in grants for zone, _, _ in grant.windows or ()}
-        return {zone: self.policy.offsets[zone] for zone in zones}
+        # First the policy's own: in it users are told times where a grant names no zone.
+        own = list(self.policy.offsets)[:1]
+        return {zone: self.policy.offsets[zone] for zone in (*own, *sorted(zones.difference(own)))}
 
     # Planning
 
     def _plan_records(self, known: dict[str, Record], admissions: Admissions) -> None:
+        revocations = self._revocations()
+        if revocations is None:
+            admissions = {}
         amended = {session: self._amended(record, admissions)
                    for session, record in known.items()}
         self.records = self._desired_records(amended, admissions)
+        if revocations is not None:
+            # At every run and under the lock: no login, no crash and no grant gets round it.
+            self.records = {
+                session: record if record.revoked == FOREVER else
+                record.revoked_until(revocations.get(record.uid, 0))
+                for session, record in self.records.items()}
         self.plan.write = [record for session, record in self.records.items()
                            if known.get(session) is not record]
-        self.plan.remove = [name for name in recorded_names() if name not in self.records]
+        self.plan.remove = [name for name in recorded_names()
+                            if name not in self.records and name not in self.unreadable]
 
-    def _less_what_is_revoked(self, admissions: Admissions) -> Admissions:
-        """Asked under the lock: `pam-spice revoke` writes first and then amends the records that
-        are there, so whoever it doesn't find there is found here."""
-        if not admissions:
-            return admissions
+    def _revocations(self) -> dict[int, int] | None:
+        """Until when each uid's consoles are revoked; None where that can't be read."""
         try:
-            revocations = read_revocations(self.now)
+            return {uid: each.until for uid, each in read_revocations(self.now).items()}
         except (OSError, ValueError) as error:
             journal.log(journal.ERROR, f"nothing new opens: {paths.REVOKED} can't be read: {error}",
                         event="revocations-unreadable")
-            return {}
-        result = dict(admissions)
-        for key, record in admissions.items():
-            revoked = revocations.get(record.uid)
-            if revoked is not None:
-                journal.log(journal.NOTICE, f"consoles of {record.user} are revoked by "
-                            f"{revoked.by}", event="revoked", user=record.user, uid=record.uid,
-                            session=record.session, until=revoked.until, by=revoked.by,
-                            reason=revoked.reason)
-                result[key] = record.with_grants(
-                    [grant.valid_from(revoked.until) for grant in record.grants])
-        return result
+            return None
 
     def _amended(self, record: Record, admissions: Admissions) -> Record:
         if self.amend is None:
             return record
         key = record.session, record.leader
-        fresh = record.in_state(CLOSED) if key in self.ineligible else admissions.get(key)
+        fresh = record.in_state(SHUT) if key in self.ineligible else admissions.get(key)
         return self.amend(record, fresh)
 
-    def _write_records(self) -> None:
+    def _write_records(self, known: dict[str, Record]) -> None:
         """Before anything opens: what opens must be known to every later run."""
         for record in list(self.plan.write):
             try:
                 write_record(record)
             except OSError as error:
-                if record.state == CLOSED and _is_overwritten(record):
+                before = known.get(record.session)
+                if ((record.state in (CLOSED, SHUT) or record.revoked == FOREVER)
+                        and _is_overwritten(record)):
                     continue
+                if before is not None and record.revoked > before.revoked:
+                    continue  # the list of revocations says it again at every run
                 journal.log(journal.ERROR, f"session {record.session} of {record.user} can't be "
                             f"recorded as {record.state}, nothing opens for it: {error}",
                             event="record-failed", user=record.user, uid=record.uid,
                             session=record.session)
-                del self.records[record.session]
                 self.plan.write.remove(record)
-                self.plan.remove.append(record.session)
+                if before is not None and before.state == record.state == OPEN:
+                    self.records[record.session] = before
+                    self.failed.append(record)
+                else:
+                    del self.records[record.session]
+                    self.plan.remove.append(record.session)
 
     def _plan_chains(self, known: dict[str, Record]) -> None:
         touched = {record.uid for record in self.plan.write}
@@ -249,13 +275,18 @@ class Reconciliation:
             # One bad answer doesn't end a session whose leader lives; and opens nothing.
             journal.log(journal.WARNING, f"logind is silent, only kept what is open: {error}",
                         event="logind-silent")
+            self.unreadable = set(recorded_names()) - set(known)
             return {session: record.in_state(CLOSED) if self._is_leaving(record.leader) else record
                     for session, record in known.items()
                     if start_ticks(record.leader) == record.leader_start}
+        names = recorded_names()
+        self.unreadable = {session.id for session in sessions
+                           if session.id not in known and session.id in names
+                           and is_alive(session)}
         counting = [session for session in sessions
                     if self._counts(session, known.get(session.id), admissions)]
         result = desired_records(
-            counting, known, self.policy is None or self.policy.settings.one_user,
+            counting, known, self.policy.settings.one_user if self.policy else None,
             lambda session: admissions.get((session.id, session.leader)))
         # Until logind has noticed a logout, the record says that it happened.
         for session in sessions:
@@ -387,7 +418,7 @@ class Reconciliation:
             journal.log(journal.NOTICE, f"session {record.session} of {record.user}: "
                         f"{record.state}", event=f"session-{record.state}", user=record.user,
                         uid=record.uid, session=record.session, consoles=consoles,
-                        revision=record.revision)
+                        revision=record.revision, revoked=record.revoked or None)
         for name in filter(is_session_id, self.plan.remove):
             journal.log(journal.INFO, f"session {name} is over", event="session-over",
                         session=name)

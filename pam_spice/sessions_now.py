@@ -5,12 +5,24 @@ import os
 import pwd
 from collections.abc import Callable
 
-from conf.grantline import GrantLine, format_grant
+from conf.compiling import VALID
+from conf.grantline import FOREVER, GrantLine, format_grant
+from conf.intervals import Offsets
 from pam_spice import journal
 from pam_spice.reconcile import Reconciliation
-from session.records import CLOSED, Record
+from session.records import CLOSED, SHUT, Record
 
 _UNSET = 2**32 - 1
+
+Amend = Callable[[Record, Record | None], Record]
+"""A session's record, and the one that a login would make now, to the record as it should be."""
+
+
+class NotDone(Exception):
+    """What was asked for is not done, or not for everybody; ``lines`` say what became of whom."""
+
+    def __init__(self, what: str, lines: list[str]) -> None:
+        super().__init__("\n".join([what, *lines]))
 
 
 def actor() -> str:
@@ -34,62 +46,113 @@ def actor() -> str:
         return str(uid)
 
 
-def renew(record: Record, fresh: Record | None) -> Record:
-    """What the policy gives the session now, as if it had logged in at this moment."""
-    if fresh is None or fresh.state == CLOSED:
-        return fresh or record
-    if _content(fresh) == _content(record):
+def renewed(record: Record, fresh: Record) -> Record:
+    """What the policy gives the session now, as if it had logged in at this moment; what was
+    revoked for as long as the login lasts stays so."""
+    if fresh.state == SHUT:
+        return fresh
+    if record.state != SHUT and _content(fresh) == _content(record):
         return record
-    return fresh.in_state(record.state)
+    state = fresh.state if record.state == SHUT else record.state
+    return fresh.in_state(state).revoked_until(record.revoked)
 
 
-def without(uid: int, until: int | None) -> Callable[[Record, Record | None], Record]:
-    """Take a user's consoles back: until an instant, or for as long as his logins last."""
+def apply_policy() -> list[str]:
+    """Let the policy count for live sessions too; what became of each that changed, a line each.
 
-    def amend(record: Record, _fresh: Record | None) -> Record:
-        if record.uid != uid or not record.grants:
-            return record
-        return record.with_grants([] if until is None else
-                                  [grant.valid_from(until) for grant in record.grants])
-
-    return amend
-
-
-def with_more(uid: int, lines: list[GrantLine]) -> Callable[[Record, Record | None], Record]:
-    """Give a user's live sessions these grants beside what they have. The grants need no zone."""
-
-    def amend(record: Record, _fresh: Record | None) -> Record:
-        return record if record.uid != uid else record.with_grants([*record.grants, *lines])
-
-    return amend
-
-
-def change_live_sessions(amend: Callable[[Record, Record | None], Record], event: str,
-                         message: str, **fields: object) -> list[str]:
-    """Do it, write who did it to the journal, and return what became of each session, a line each.
-
-    Raises OSError or CommandFailed: then nothing more is open than before.
+    Raises NotDone where the policy has an error by now, or nobody can tell what it gives somebody.
     """
+    return _renew(lambda _record: True, lambda record, fresh: renewed(record, fresh), "apply",
+                  "the policy is applied to live sessions")
+
+
+def lift(uid: int, user: str) -> list[str]:
+    """Let the policy count again for a user whose consoles were revoked. Raises NotDone."""
+    return _renew(lambda record: record.uid == uid,
+                  lambda record, fresh: renewed(record, fresh).revoked_until(0),
+                  "revocation-lifted", f"{user} has the consoles of the policy again", user=user,
+                  uid=uid)
+
+
+def _renew(concerns: Callable[[Record], bool], amend: Callable[[Record, Record], Record],
+           event: str, message: str, **fields: object) -> list[str]:
+    unknown: list[Record] = []
+
+    def amend_if_known(record: Record, fresh: Record | None) -> Record:
+        if not concerns(record):
+            return record
+        if fresh is None or run.policy is None or run.policy.outcome != VALID:
+            unknown.append(record)
+            return record
+        return amend(record, fresh)
+
+    run = Reconciliation(amend=amend_if_known, renew=True)
+    lines = _carry_out(run, event, message, fields)
+    left = [each for each in unknown if each.session in run.records and each.state != CLOSED]
+    if run.policy is None or run.policy.outcome != VALID:
+        raise NotDone("the policy has an error by now, see pam-spice check; live sessions are as "
+                      "they were", lines)
+    if left:
+        raise NotDone("not done for " + ", ".join(
+            f"session {each.session} of {each.user}" for each in left)
+            + ": logind or the directory of users does not answer, see journalctl -t pam-spice",
+            lines)
+    return lines
+
+
+def revoke(uid: int, for_the_session: bool, user: str, **fields: object) -> list[str]:
+    """Take a user's consoles back: for as long as his logins last, or as the list of revocations
+    says by now; what became of his sessions, a line each. Raises NotDone."""
+
+    def amend(record: Record, _fresh: Record | None) -> Record:
+        return record.revoked_until(FOREVER) if record.uid == uid and for_the_session else record
+
+    return _carry_out(Reconciliation(amend=amend), "revoke", f"the consoles of {user} are revoked",
+                      {"user": user, "uid": uid, **fields})
+
+
+def grant_now(uid: int, lines: list[GrantLine], user: str, console: str,
+              **fields: object) -> list[str]:
+    """Give a user's live sessions these grants beside what they have; what became of them, a line
+    each. The grants need no zone. Raises NotDone."""
+
+    def amend(record: Record, _fresh: Record | None) -> Record:
+        return record.with_more(lines) if record.uid == uid else record
+
+    return _carry_out(Reconciliation(amend=amend), "grant", f"{user} is granted {console}",
+                      {"user": user, "uid": uid, "console": console, **fields})
+
+
+def _carry_out(run: Reconciliation, event: str, message: str,
+               fields: dict[str, object]) -> list[str]:
     before: dict[str, Record] = {}
+    amend = run.amend
+    assert amend is not None
 
     def noted(record: Record, fresh: Record | None) -> Record:
         before[record.session] = record
         return amend(record, fresh)
 
+    run.amend = noted
+    plan = run.run()
     by = actor()
     journal.log(journal.NOTICE, f"{message} (by {by})", event=event, by=by, **fields)
-    run = Reconciliation(amend=noted)
-    plan = run.run()
-    return [_change(before.get(record.session), record, run.now) for record in plan.write]
+    lines = [_change(before.get(record.session), record, run.now) for record in plan.write]
+    if run.failed:
+        raise NotDone("not done for " + ", ".join(
+            f"session {each.session} of {each.user}" for each in run.failed)
+            + ": it can't be recorded, see journalctl -t pam-spice", lines)
+    return lines
 
 
-def _content(record: Record) -> tuple[str, list[str]]:
-    return record.revision, sorted(map(format_grant, record.grants))
+def _content(record: Record) -> tuple[str, list[str], dict[str, Offsets]]:
+    return record.revision, sorted(map(format_grant, record.granted)), record.offsets
 
 
 def _change(before: Record | None, after: Record, now: int) -> str:
     had, has = ({grant.console for grant in record.grants if grant.valid[0] <= now < grant.valid[1]}
-                if record and record.state != CLOSED else set() for record in (before, after))
+                if record and record.state not in (CLOSED, SHUT) else set()
+                for record in (before, after))
     words = [f"{verb} {', '.join(sorted(consoles))}" for verb, consoles in
              (("has", has & had), ("gains", has - had), ("loses", had - has)) if consoles]
     return f"session {after.session} of {after.user}: {'; '.join(words) or 'has no console'}"

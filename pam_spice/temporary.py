@@ -1,48 +1,110 @@
 """Grants for a time, by ``pam-spice grant``: a file of policy.d like any other, which this writes.
 
-So they are seen by check, explain, calendar and diff, and expire by their own ``valid``.
+So they are seen by check, explain, calendar and diff, and expire by their own ``valid``. Each is
+one line, which is kept as it stands until then.
 """
 
 import json
 import os
+import re
+import stat
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from conf.files import write_atomically
-from conf.model import Grant, Policy
 
 HEAD = """\
 # Made by pam-spice grant: each entry expires by itself, and goes when the next one is made.
 # An entry can be taken out here by hand; live sessions keep theirs, see pam-spice revoke.
 """
+_HEAD_LINES = (*HEAD.splitlines(), "grants:")
+_TEXT = r'("(?:[^"\\]|\\.)*")'
+_ENTRY = re.compile(rf"  - {{user: {_TEXT}, console: {_TEXT}, "
+                    rf"valid: {{from: (\S+Z), until: (\S+Z)}}, reason: {_TEXT}}}")
 
 
-def entry_text(kind: str, name: str, console: str, start: int, end: int, reason: str) -> str:
+class HandWritten(Exception):
+    """The file has a line that is not of this module."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(f"line {line}")
+        self.line = line
+
+
+def entry_text(user: str, console: str, start: int, end: int, reason: str) -> str:
     """One grant in the policy's language. The text of a JSON string is one of YAML's too."""
-    return (f"  - {{{kind}: {json.dumps(name)}, console: {json.dumps(console)}, "
+    return (f"  - {{user: {json.dumps(user)}, console: {json.dumps(console)}, "
             f"valid: {{from: {_utc(start)}, until: {_utc(end)}}}, "
             f"reason: {json.dumps(reason, ensure_ascii=False)}}}\n")
 
 
-def living_entries(policy: Policy, path: str, now: int) -> list[str]:
-    """The entries of the file that have not expired."""
-    return [entry_text(str(grant.subject.kind), grant.subject.name, console.name, *grant.valid,
-                       grant.reason)
-            for grant in policy.grants if grant.mark.file == path and grant.valid[1] > now
-            for console in grant.consoles]
+def file_text(entries: Iterable[str]) -> bytes:
+    """The file that holds these entries, at least one."""
+    return f"{HEAD}grants:\n{''.join(entries)}".encode()
 
 
-def write_entries(path: str, entries: Iterable[str]) -> None:
-    """Replace the file. Raises OSError."""
+def living_entries(data: bytes, now: int) -> list[str]:
+    """The file's entries that have not expired, as they are written there.
+
+    Raises HandWritten where anything stands in it that would be lost or is not understood here.
+    """
+    living = []
+    lines = data.decode("utf-8", "replace").removesuffix("\n").split("\n")
+    for number, line in enumerate(lines, 1):
+        if line in _HEAD_LINES:
+            continue
+        end = _end_of(line)
+        if end is None:
+            raise HandWritten(number)
+        if end > now:
+            living.append(f"{line}\n")
+    return living
+
+
+def _end_of(line: str) -> int | None:
+    """When the entry expires; None where ``entry_text`` would not have written exactly this."""
+    match = _ENTRY.fullmatch(line)
+    if match is None:
+        return None
+    try:
+        user, console, reason = (json.loads(match[group]) for group in (1, 2, 5))
+        start, end = (int(datetime.fromisoformat(match[group]).timestamp()) for group in (3, 4))
+    except ValueError:
+        return None
+    return end if entry_text(user, console, start, end, reason) == f"{line}\n" else None
+
+
+def write_file(path: str, data: bytes) -> None:
+    """Replace the file; its mode, owner and group stay, a new one is for all to read.
+
+    Raises OSError; the file can be written all the same then.
+    """
     os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
-    write_atomically(path, (HEAD + "grants:\n" + "".join(entries)).encode(), 0o644)
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        write_atomically(path, data, 0o644)
+    else:
+        write_atomically(path, data, stat.S_IMODE(found.st_mode), owner=found.st_uid,
+                         group=found.st_gid)
 
 
-def grants_at(policy: Policy, path: str, start: int, user: str, console: str) -> list[Grant]:
-    """The user's grants of the console in that file that began at an instant."""
-    return [grant for grant in policy.grants
-            if grant.mark.file == path and grant.valid[0] == start
-            and grant.subject.name == user and console in {each.name for each in grant.consoles}]
+def put_back(path: str, before: bytes | None) -> None:
+    """Make the file what it was before a write, which may have failed; None: there was none.
+
+    Raises OSError.
+    """
+    try:
+        with open(path, "rb") as file:
+            is_as_before = file.read() == before
+    except FileNotFoundError:
+        is_as_before = before is None
+    if is_as_before:  # a full disk would not let it be written again
+        return
+    if before is None:
+        os.unlink(path)
+    else:
+        write_file(path, before)
 
 
 def _utc(instant: int) -> str:

@@ -11,6 +11,7 @@ import struct
 
 from conf.files import write_all, write_atomically
 from conf.grantline import (
+    FOREVER,
     DamagedLine,
     GrantLine,
     format_grant,
@@ -27,17 +28,18 @@ FORMAT = "pam-spice-session 2"
 OPEN = "open"
 WAITING = "waiting"
 CLOSED = "closed"
+SHUT = "shut"
 
 
 class Record:
     """One session: who, since when, under which policy, with which grants."""
 
-    __slots__ = ("grants", "leader", "leader_start", "offsets", "revision", "session", "since",
-                 "state", "uid", "user")
+    __slots__ = ("granted", "leader", "leader_start", "offsets", "revision", "revoked", "session",
+                 "since", "state", "uid", "user")
 
     def __init__(self, session: str, uid: int, user: str, leader: int, leader_start: int,
                  since: int, revision: str, state: str, offsets: dict[str, Offsets],
-                 grants: list[GrantLine]) -> None:
+                 granted: list[GrantLine], revoked: int = 0) -> None:
         self.session = session
         self.uid = uid
         self.user = user
@@ -45,21 +47,41 @@ class Record:
         self.leader_start = leader_start  # clock ticks since boot
         self.since = since  # microseconds of CLOCK_MONOTONIC, as logind's
         self.revision = revision
-        self.state = state  # OPEN, WAITING (for another user to leave) or CLOSED (logged out)
-        self.offsets = offsets
-        self.grants = grants
+        # OPEN, WAITING (for another user to leave), CLOSED (logged out) or SHUT (by an edit that
+        # was applied, such a login doesn't count any more)
+        self.state = state
+        self.offsets = offsets  # the policy's own zone comes first
+        self.granted = granted
+        self.revoked = revoked  # until this instant nothing of it counts; FOREVER: no more at all
+
+    @property
+    def grants(self) -> list[GrantLine]:
+        """What was granted, less what is revoked."""
+        if not self.revoked:
+            return self.granted
+        if self.revoked == FOREVER:
+            return []
+        return [grant.valid_from(self.revoked) for grant in self.granted]
 
     def in_state(self, state: str) -> "Record":
         """This record in that state: itself, or a copy."""
         if state == self.state:
             return self
         return Record(self.session, self.uid, self.user, self.leader, self.leader_start,
-                      self.since, self.revision, state, self.offsets, self.grants)
+                      self.since, self.revision, state, self.offsets, self.granted, self.revoked)
 
-    def with_grants(self, grants: list[GrantLine]) -> "Record":
-        """A copy with other grants; their zones must be among its offsets."""
+    def with_more(self, grants: list[GrantLine]) -> "Record":
+        """A copy with these grants too; their zones must be among its offsets."""
         return Record(self.session, self.uid, self.user, self.leader, self.leader_start,
-                      self.since, self.revision, self.state, self.offsets, grants)
+                      self.since, self.revision, self.state, self.offsets,
+                      [*self.granted, *grants], self.revoked)
+
+    def revoked_until(self, instant: int) -> "Record":
+        """This record, revoked until then (0: not): itself, or a copy."""
+        if instant == self.revoked:
+            return self
+        return Record(self.session, self.uid, self.user, self.leader, self.leader_start,
+                      self.since, self.revision, self.state, self.offsets, self.granted, instant)
 
     def is_of(self, uid: int, leader: int) -> bool:
         """Whether this records that login: session ids come again after a reboot."""
@@ -70,10 +92,10 @@ def format_record(record: Record) -> str:
     """The record's text."""
     lines = [FORMAT, f"session {record.session}", f"uid {record.uid}", f"user {record.user}",
              f"leader {record.leader} {record.leader_start}", f"since {record.since}",
-             f"revision {record.revision}", f"state {record.state}"]
+             f"revision {record.revision}", f"state {record.state}", f"revoked {record.revoked}"]
     lines += [f"zone {name} {format_offsets(offsets)}"
-              for name, offsets in sorted(record.offsets.items())]
-    lines += [f"grant {format_grant(grant)}" for grant in record.grants]
+              for name, offsets in record.offsets.items()]
+    lines += [f"grant {format_grant(grant)}" for grant in record.granted]
     return "\n".join([*lines, "end", ""])
 
 
@@ -103,7 +125,7 @@ def parse_record(text: str) -> Record:
         leader, _, leader_start = values["leader"].partition(" ")
         return Record(values["session"], int(values["uid"]), values["user"], int(leader),
                       int(leader_start), int(values["since"]), values["revision"],
-                      values["state"], offsets, grants)
+                      values["state"], offsets, grants, int(values["revoked"]))
     except KeyError as error:
         raise ValueError(f"lacks {error}") from None
 
@@ -131,7 +153,7 @@ def overwrite_record(record: Record, directory: str = DIRECTORY) -> None:
     allows. Not atomic: half a record is none. Raises OSError."""
     text = format_record(Record(record.session, record.uid, record.user, record.leader,
                                 record.leader_start, record.since, record.revision, record.state,
-                                {}, [])).encode()
+                                {}, [], record.revoked)).encode()
     descriptor = os.open(f"{directory}/{record.session}",
                          os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:

@@ -5,15 +5,20 @@ import json
 import os
 import pwd
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from conf.compiling import Source
 from conf.model import ParsedPolicy, Policy
 from conf.parser import parse_files
 from conf.sources import read_any
-from conf.zones import load_zone, local_zone_name
+from conf.zones import UnknownZone, load_zone, local_zone_name
 from pam_spice import paths
+from pam_spice.locking import Lock
 from session.eligibility import is_ordinary
+
+_PATIENCE = 10.0  # seconds
 
 YES, NO, USAGE = 0, 1, 2
 """The exit statuses: yes or fine; no, denied or findings; wrong usage or unusable input."""
@@ -42,6 +47,21 @@ def need_set_up() -> None:
     """Raises UsageError where pam-spice setup was not run."""
     if not os.path.isdir(paths.STATE):
         raise UsageError("pam-spice is not set up here: run pam-spice setup")
+
+
+@contextmanager
+def admin_lock() -> Iterator[None]:
+    """One admin's command at a time works on live sessions. Raises UsageError, OSError."""
+    os.makedirs(paths.RUN, 0o711, exist_ok=True)
+    try:
+        lock = Lock(paths.ADMIN_LOCK, _PATIENCE)
+        lock.__enter__()
+    except BlockingIOError:
+        raise UsageError("another pam-spice command is at work; try again") from None
+    try:
+        yield
+    finally:
+        lock.__exit__()
 
 
 def account_of(user: str) -> pwd.struct_passwd:
@@ -98,7 +118,13 @@ def need_policy(path: str | None) -> Policy:
 def zone_of_policy() -> str:
     """The zone of this workstation's policy; its own where the policy is unusable."""
     policy = read_policy(None).policy
-    return policy.timezone if policy else local_zone_name()
+    if policy is not None:
+        return policy.timezone
+    try:
+        load_zone(local_zone_name())
+    except UnknownZone:
+        return "UTC"
+    return local_zone_name()
 
 
 def parse_instant(text: str, policy: Policy | str) -> int:

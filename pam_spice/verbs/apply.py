@@ -2,8 +2,8 @@
 
 import argparse
 
-from pam_spice.sessions_now import change_live_sessions, renew
-from pam_spice.verbs import YES, need_root, need_set_up, need_valid_policy
+from pam_spice.sessions_now import apply_policy
+from pam_spice.verbs import YES, admin_lock, need_root, need_set_up, need_valid_policy
 
 
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -22,8 +22,9 @@ def run(_arguments: argparse.Namespace) -> int:
     """0 when it is done; nothing is done with a policy that has an error."""
     need_root()
     need_set_up()
-    need_valid_policy()
-    for line in change_live_sessions(renew, "apply", "the policy is applied to live sessions",
-                                     ) or ["nothing changes for anyone"]:
+    with admin_lock():
+        need_valid_policy()
+        lines = apply_policy()
+    for line in lines or ["nothing changes for anyone"]:
         print(line)
     return YES

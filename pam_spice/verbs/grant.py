@@ -1,22 +1,39 @@
 """``pam-spice grant USER CONSOLE --for 2h``: a console for a time, at once."""
 
 import argparse
+import os
+import pwd
 import re
 import time
+from contextlib import suppress
 
-from conf.compiling import grant_lines
+from conf.compiling import VALID
+from conf.grantline import GrantLine
 from conf.intervals import DAY
-from conf.parser import MAX_REASON
+from conf.lookup import Unusable
+from conf.model import Policy, Subject, SubjectKind
+from conf.parser import MAX_REASON, parse_files
+from conf.problems import Problem
+from conf.sources import Content, read_trusted, with_file
 from pam_spice import paths
-from pam_spice.locking import Lock
 from pam_spice.policy import current_policy
-from pam_spice.sessions_now import actor, change_live_sessions, with_more
-from pam_spice.temporary import entry_text, grants_at, living_entries, write_entries
+from pam_spice.revocations import read_revocations
+from pam_spice.run import CommandFailed
+from pam_spice.sessions_now import NotDone, actor, grant_now
+from pam_spice.temporary import (
+    HandWritten,
+    entry_text,
+    file_text,
+    living_entries,
+    put_back,
+    write_file,
+)
 from pam_spice.verbs import (
     YES,
     UsageError,
     account_of,
     add_reason,
+    admin_lock,
     local,
     need_root,
     need_set_up,
@@ -53,34 +70,104 @@ def parse_duration(text: str) -> int:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 when it is done."""
+    """0 when it is done; 1: it is granted, but live sessions don't have it yet."""
     need_root()
     need_set_up()
     length = parse_duration(arguments.duration)
     account = account_of(arguments.user)
-    with Lock(paths.ADMIN_LOCK):
+    user, console = account.pw_name, arguments.console
+    with admin_lock():
         policy = need_valid_policy()
-        find_console(policy, arguments.console)
+        find_console(policy, console)
         now = int(time.time())
+        end = now + length
+        _refuse_revoked(account, now, policy)
         reason = f"{arguments.reason} (by {actor()})"
         if len(reason) > MAX_REASON:
             raise UsageError(f"--reason is too long: {MAX_REASON} characters with who did it")
-        write_entries(paths.TEMPORARY, [
-            *living_entries(policy, paths.TEMPORARY, now),
-            entry_text("user", account.pw_name, arguments.console, now, now + length, reason)])
-        policy = need_valid_policy()
-        current_policy(now)  # guard and sudoers follow before the session gets it
-        lines = [line for grant in grants_at(policy, paths.TEMPORARY, now, account.pw_name,
-                                             arguments.console)
-                 for line in grant_lines(grant, now, now + length)]
-        changed = change_live_sessions(
-            with_more(account.pw_uid, lines), "grant",
-            f"{account.pw_name} is granted {arguments.console} for {arguments.duration}",
-            user=account.pw_name, uid=account.pw_uid, console=arguments.console,
-            until=now + length, reason=arguments.reason)
-    for line in changed or [f"{account.pw_name} is not logged in here; it counts from the next "
-                            f"login on"]:
+        entry = entry_text(user, console, now, end, reason)
+        contents = read_trusted(paths.POLICY)
+        before, text = _texts(contents, entry, now)
+        at = _line_of_grant(with_file(contents, paths.TEMPORARY, text), user, now, end)
+        place = f"{paths.TEMPORARY}:{at}"
+        lines = _take_in(before, text, user, place, now)
+        until = local(end, policy)
+        try:
+            changed = grant_now(account.pw_uid, lines, user, console, until=end,
+                                reason=arguments.reason)
+        except (NotDone, CommandFailed, OSError) as error:
+            # A record may have it by now, so it stays where everybody can see it.
+            raise NotDone(f"{error}\nthe grant itself stands until {until}: if it is not to "
+                          f"count, take it out of {place} and pam-spice revoke {user}",
+                          []) from None
+    for line in changed or [f"{user} is not logged in here; it counts from the next login on"]:
         print(line)
-    print(f"until {local(now + length, policy)}")
+    print(f"until {until}")
     return YES
 
+
+def _refuse_revoked(account: pwd.struct_passwd, now: int, policy: Policy) -> None:
+    try:
+        revocation = read_revocations(now).get(account.pw_uid)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"nobody can tell who is revoked: {paths.REVOKED}: {error}\n"
+                         f"  delete it, and revoke anew who is to be revoked") from None
+    if revocation is not None:
+        raise UsageError(
+            f"{account.pw_name} is revoked until {local(revocation.until, policy)} by "
+            f"{revocation.by}; pam-spice revoke {account.pw_name} --lift ends it")
+
+
+def _texts(contents: list[Content], entry: str, now: int) -> tuple[bytes | None, bytes]:
+    """The file as it is, if there is one, and as it is to be. Raises UsageError."""
+    before = dict(contents).get(paths.TEMPORARY)
+    if isinstance(before, Problem):
+        raise UsageError(f"{before}\n  nothing is changed")
+    try:
+        living = [] if before is None else living_entries(before, now)
+    except HandWritten as error:
+        raise UsageError(
+            f"{paths.TEMPORARY}:{error.line}: this line is not as pam-spice grant writes it, and "
+            f"would be lost; nothing is changed\n"
+            f"  move it to a file of its own name in {os.path.dirname(paths.TEMPORARY)}") from None
+    return before, file_text([*living, entry])
+
+
+def _line_of_grant(contents: list[Content], user: str, start: int, end: int) -> int:
+    """Where the grant is in the policy that there would be. Raises UsageError where that would
+    have a problem, or would not hold the grant."""
+    parsed = parse_files(contents)
+    if parsed.policy is None or parsed.problems:
+        raise UsageError(f"with this grant the policy would have an error; nothing is changed\n"
+                         f"{parsed.problems[0]}")
+    lines = [grant.mark.line for grant in parsed.policy.grants
+             if grant.mark.file == paths.TEMPORARY and grant.valid == (start, end)
+             and grant.subject == Subject(SubjectKind.USER, user)]
+    if not lines:
+        raise UsageError("the policy can't express this grant; nothing is changed")
+    return lines[-1]
+
+
+def _take_in(before: bytes | None, text: bytes, user: str, place: str,
+             now: int) -> list[GrantLine]:
+    """Write the file, let the compiled policy, guard and sudoers follow, and return what that
+    gives at this place. Raises UsageError; the file is what it was then, or it says so."""
+    try:
+        write_file(paths.TEMPORARY, text)
+        compiled = current_policy(now)
+        lines = [line for line in compiled.grants_of([f"user:{user}"])[0] if line.source == place]
+        if compiled.outcome != VALID or not lines:
+            raise UsageError("the policy was changed in this moment; try again")
+        return lines
+    except BaseException as error:
+        try:
+            put_back(paths.TEMPORARY, before)
+        except OSError as second:
+            raise UsageError(f"{error}\nand {paths.TEMPORARY} can't be put back ({second}): the "
+                             f"grant will count\n  take it out of {place}") from None
+        with suppress(Unusable, OSError, CommandFailed):  # else the timer sees to it
+            current_policy(now)
+        if isinstance(error, (UsageError, Unusable, OSError, CommandFailed)):
+            raise UsageError(f"{error}\n  nothing is granted, {paths.TEMPORARY} is as it was"
+                             ) from None
+        raise

@@ -4,20 +4,21 @@ import argparse
 import time
 
 from pam_spice import paths
-from pam_spice.locking import Lock
 from pam_spice.revocations import Revocation, read_revocations, write_revocations
-from pam_spice.sessions_now import actor, change_live_sessions, renew, without
+from pam_spice.sessions_now import NotDone, actor, lift, revoke
 from pam_spice.verbs import (
     YES,
     UsageError,
     account_of,
     add_reason,
+    admin_lock,
     local,
     need_root,
     need_set_up,
     parse_instant,
     zone_of_policy,
 )
+from session.records import read_records
 
 
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -27,7 +28,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         description="Closes all consoles of the user in his live sessions, with their "
                     "connections. Without --until his next login has them again; with it he has "
                     "none before that time, in no session.")
-    parser.add_argument("user", metavar="USER", help="the login name")
+    parser.add_argument("user", metavar="USER", help="the login name, or a uid")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--until", metavar="TIME", help="like 2026-11-30 or 2026-11-23T18:00")
     how.add_argument("--lift", action="store_true",
@@ -40,41 +41,60 @@ def run(arguments: argparse.Namespace) -> int:
     """0 when it is done."""
     need_root()
     need_set_up()
-    account = account_of(arguments.user)
-    user, uid = account.pw_name, account.pw_uid
-    now = int(time.time())
-    zone = zone_of_policy()
-    until = parse_instant(arguments.until, zone) if arguments.until else None
-    if until is not None and until <= now:
-        raise UsageError(f"--until {arguments.until} is over already; --lift ends a revocation")
-    with Lock(paths.ADMIN_LOCK):
-        if until is not None or arguments.lift:
-            _write(user, uid, until, arguments.reason, now)
+    user, uid = _person(arguments.user)
+    until = zone = None
+    if arguments.until:
+        zone = zone_of_policy()
+        until = parse_instant(arguments.until, zone)
+        if until <= time.time():
+            raise UsageError(f"--until {arguments.until} is over already; --lift ends a revocation")
+    with admin_lock():
         if arguments.lift:
-            lines = change_live_sessions(
-                lambda record, fresh: renew(record, fresh) if record.uid == uid else record,
-                "revocation-lifted", f"{user} has the consoles of the policy again", user=user,
-                uid=uid)
+            was_listed = _write(user, uid, None, arguments.reason)
+            if not was_listed and not any(record.uid == uid and record.revoked
+                                          for record in read_records().values()):
+                raise UsageError(f"{user} is not revoked; pam-spice status shows who is")
+            lines = lift(uid, user)
         else:
-            lines = change_live_sessions(without(uid, until), "revoke",
-                                         f"the consoles of {user} are revoked", user=user, uid=uid,
-                                         until=until, reason=arguments.reason)
+            lines = _revoke(user, uid, until, arguments.reason)
     for line in lines or [f"{user} has no console open"]:
         print(line)
-    if until is not None:
+    if until is not None and zone is not None:
         print(f"{user} has no console before {local(until, zone)}")
     return YES
 
 
-def _write(user: str, uid: int, until: int | None, reason: str, now: int) -> None:
+def _person(name: str) -> tuple[str, int]:
+    """Who is meant: an account, a uid, or the name in a live session's record, for a directory
+    that is down must not keep anybody in. Raises UsageError."""
+    for record in read_records().values():
+        if name in (record.user, str(record.uid)):
+            return record.user, record.uid
+    account = account_of(name)
+    return account.pw_name, account.pw_uid
+
+
+def _revoke(user: str, uid: int, until: int | None, reason: str) -> list[str]:
     try:
-        revocations = read_revocations(now)
+        if until is not None:
+            _write(user, uid, until, reason)
+    except (OSError, UsageError) as error:
+        # What can be done is done: who is in loses his consoles.
+        lines = revoke(uid, True, user, reason=reason)
+        later = "" if isinstance(error, UsageError) else ", but the next login is not refused"
+        raise NotDone(f"{error}\nlive sessions are closed all the same{later}", lines) from None
+    return revoke(uid, until is None, user, until=until, reason=reason)
+
+
+def _write(user: str, uid: int, until: int | None, reason: str) -> bool:
+    """Put it into the list, or take it out of it; whether it was there."""
+    try:
+        revocations = read_revocations(int(time.time()))
     except ValueError as error:
         raise UsageError(f"{paths.REVOKED} is damaged, so nobody's login opens anything: {error}; "
                          f"delete it, and revoke anew who is to be revoked") from None
-    if until is None:
-        if revocations.pop(uid, None) is None:
-            raise UsageError(f"{user} is not revoked; pam-spice status shows who is")
-    else:
+    was_listed = revocations.pop(uid, None) is not None
+    if until is not None:
         revocations[uid] = Revocation(uid, until, user, actor(), reason)
     write_revocations(revocations)
+    return was_listed
