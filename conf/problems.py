@@ -3,6 +3,13 @@
 from dataclasses import dataclass
 
 
+def printable(text: str) -> str:
+    """A text of foreign words in one line that does nothing to a terminal: what is not printable
+    is written as in Python, ``\\x1b``."""
+    return "".join(character if character.isprintable()
+                   else character.encode("unicode_escape").decode() for character in text)
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """A place in a file; line and column count from 1."""
@@ -12,7 +19,7 @@ class Mark:
     column: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        return f"{printable(self.file)}:{self.line}:{self.column}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +32,7 @@ class Problem:
     source_line: str = ""
 
     def __str__(self) -> str:
-        text = f"{self.mark}: {self.fact}\n"
+        text = f"{self.mark}: {printable(self.fact)}\n"
         if self.source_line:
             # Tabs are kept under tabs, so that the caret stands below its character. Control
             # characters are not let through to the reader's terminal.
@@ -33,4 +40,8 @@ class Problem:
                             for c in self.source_line)
             lead = "".join("\t" if c == "\t" else " " for c in shown[:self.mark.column - 1])
             text += f"    {shown}\n    {lead}^\n"
-        return f"{text}  {self.remedy}"
+        return f"{text}  {printable(self.remedy)}"
+
+    def in_a_line(self) -> str:
+        """For the journal."""
+        return f"{self.mark}: {printable(f'{self.fact}; {self.remedy}')}"

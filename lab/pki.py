@@ -18,7 +18,7 @@ def make_pki(directory: Path, host: str, addresses: list[str]) -> Path:
     directory.mkdir(mode=0o700)
     new_key = ["-newkey", "rsa:2048", "-noenc"]
     ca, ca_key = directory / "ca-cert.pem", directory / "ca-key.pem"
-    call(["openssl", "req", "-x509", *new_key, "-keyout", ca_key, "-out", ca, "-days", "30", *_CA])
+    call(["openssl", "req", "-x509", *new_key, "-keyout", ca_key, "-out", ca, "-days", "365", *_CA])
     request, extensions = directory / "server.csr", directory / "server.ext"
     call(
         ["openssl", "req", *new_key, "-subj", f"/CN={host}"]
@@ -26,7 +26,7 @@ def make_pki(directory: Path, host: str, addresses: list[str]) -> Path:
     )
     names = [f"DNS:{host}", *(f"IP:{address}" for address in addresses)]
     extensions.write_text(f"subjectAltName={','.join(names)}\nextendedKeyUsage=serverAuth\n")
-    sign = ["openssl", "x509", "-req", "-CAcreateserial", "-days", "30"]
+    sign = ["openssl", "x509", "-req", "-CAcreateserial", "-days", "365"]
     files = {"-in": request, "-CA": ca, "-CAkey": ca_key, "-extfile": extensions}
     files["-out"] = directory / "server-cert.pem"
     call(sign + [str(word) for pair in files.items() for word in pair])

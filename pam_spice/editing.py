@@ -24,8 +24,7 @@ from conf.files import (
 from conf.lookup import stamp
 from conf.model import ParsedPolicy, Policy
 from conf.parser import parse_files
-from conf.problems import Mark, Problem
-from conf.sources import MAX_FILES, Content, directory_of, read_trusted
+from conf.sources import Content, directory_of, read_trusted, with_file
 from pam_spice import paths
 
 _DRAFTS = "/var/tmp"  # noqa: S108  mkdtemp makes a directory of our own in it; outlives a reboot
@@ -87,7 +86,8 @@ class _OnDisk:
     stamp: str
     data: bytes | None
     mode: int = 0o644
-    gid: int | None = None
+    uid: int = -1  # of whoever writes it
+    gid: int = -1
     acl: bytes | None = None
 
 
@@ -181,22 +181,7 @@ class Editing:
     def _contents(self, text: bytes) -> tuple[list[Content], list[Content]]:
         """The policy's files as they are, and with the draft in its place."""
         contents = read_trusted(self.target.policy, self._owner)
-        draft: Content = self.target.path, text
-        if any(path == self.target.path for path, _ in contents):
-            edited = [draft if path == self.target.path else (path, data)
-                      for path, data in contents]
-        else:
-            edited = [contents[0], *sorted([*contents[1:], draft], key=lambda each: each[0])]
-        if len(edited) > MAX_FILES:
-            return contents, [(self.target.policy, Problem(
-                Mark(self.target.policy, 1, 1), f"the policy has more than {MAX_FILES} files",
-                "join some of them"))]
-        if sum(len(data) for _, data in edited if isinstance(data, bytes)) > MAX_POLICY_BYTES:
-            too_large = Problem(Mark(self.target.path, 1, 1), "the policy is larger than "
-                                f"{MAX_POLICY_BYTES} bytes with it", "shorten it")
-            edited = [(path, too_large if path == self.target.path else data)
-                      for path, data in edited]
-        return contents, edited
+        return contents, with_file(contents, self.target.path, text)
 
     def _parse(self, contents: list[Content]) -> ParsedPolicy:
         """What is on the disk is parsed once, as long as it stays so."""
@@ -289,10 +274,7 @@ class Editing:
         path = self.target.path
         if not os.path.isdir(os.path.dirname(path)):
             os.mkdir(os.path.dirname(path), 0o755)
-        write_atomically(path, text, disk.mode, disk.acl)
-        # Its owner is the one who may write it, that is us; the group may be another.
-        if disk.gid is not None and os.stat(path).st_gid != disk.gid:
-            os.chown(path, -1, disk.gid, follow_symlinks=False)
+        write_atomically(path, text, disk.mode, disk.acl, disk.uid, disk.gid)
         self._say(f"saved {path}")
         if self.target.policy == paths.POLICY:
             self._say("guard and sudo follow at once, users at their next login; "
@@ -309,7 +291,7 @@ def _read(path: str, then: str, owner: int) -> _OnDisk:
                               "put sudo before it")
         acl = os.getxattr(descriptor, _ACL) if _ACL in os.listxattr(descriptor) else None
         return _OnDisk(then, read_all(descriptor), stat.S_IMODE(found.st_mode) & ~0o022,
-                       found.st_gid, acl)
+                       found.st_uid, found.st_gid, acl)
     except ValueError as error:
         raise FileRefused(path, str(error), "shorten it") from None
     finally:

@@ -29,8 +29,8 @@ def follow_policy(now: int) -> CompiledPolicy:
         source = Source(paths.POLICY)
         compiled = compile_policy(source, paths.COMPILED, now)
         for problem in source.parsed.problems[:_MOST_PROBLEMS]:
-            journal.log(journal.ERROR, f"{problem.mark}: {problem.fact}; {problem.remedy}",
-                        event="policy-problem", place=problem.mark, revision=source.revision)
+            journal.log(journal.ERROR, problem.in_a_line(), event="policy-problem",
+                        place=problem.mark, revision=source.revision)
         journal.log(journal.NOTICE, f"policy {source.revision} compiled: {source.outcome}",
                     event="policy", revision=source.revision, outcome=source.outcome)
         if source.outcome == VALID or compiled.endpoints:

@@ -20,7 +20,7 @@ from pam_spice.firewall import nft
 from pam_spice.run import CommandFailed, run
 
 _SOURCE = Path(__file__).resolve().parent.parent
-_TREES = ("conf", "session", "pam_spice", "launcher", "man")
+_TREES = ("conf", "session", "pam_spice", "launcher", "man", "docs")
 _MAN_PAGES = {name: f"/usr/share/man/man{name[-1]}/{name}" for name in ("pam-spice-policy.5",)}
 _UNITS = ("pam-spice-guard.service", "pam-spice-reconcile.timer", "pam-spice-reconcile.path",
           "pam-spice-watch.service")

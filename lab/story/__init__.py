@@ -20,6 +20,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     hand.a_file_of_policy_d_counts_like_the_policy,
     hand.the_admin_gives_and_takes_at_once,
     hand.a_public_holiday_closes,
+    hand.the_admin_asks_before_anyone_logs_in,
     mending.what_is_broken_is_mended,
     mending.a_reboot_closes_everything,
     attempts.no_seat_no_console,

@@ -104,3 +104,31 @@ def a_public_holiday_closes(stage: Stage) -> None:
     stage.lab.login("myself", 1)
     stage.line("and his login has it", "20004" in stage.chain(MYSELF), stage.chain(MYSELF))
     box.run(["rm", FRAGMENT])
+
+
+def the_admin_asks_before_anyone_logs_in(stage: Stage) -> None:
+    """Before anyone logs in the admin asks what is odd, what would change, what a week holds"""
+    box = stage.lab.workstation
+    new = policy(myself="Mon-Fri 08:00-18:00").replace(
+        "user: mybro, console: leaptest", "user: mybro, console: [leaptest, debianx]")
+    box.write_file("/root/new.yaml", new)
+    found = box.run(["pam-spice", "check", "--lint", "--policy", "/root/new.yaml"],
+                    check=False).stderr
+    stage.line("pam-spice check --lint tells that two users meet at one console, and which group "
+               "nobody knows", "L101" in found and "L502" in found, found)
+    stage.line("and finds no fault with the real CA file", "L70" not in found)
+    online = box.run(["pam-spice", "check", "--online"], check=False).stderr
+    stage.line("check --online finds the server at its declared addresses", "L80" not in online,
+               online)
+    told = box.run(["pam-spice", "diff", "/etc/pam-spice/policy.yaml", "/root/new.yaml"],
+                   check=False).stdout
+    stage.line("pam-spice diff says who gains and who loses",
+               "mybro gains debianx" in told and "myself" in told, told)
+    week = box.run(["pam-spice", "calendar", "--policy", "/root/new.yaml"]).stdout
+    stage.line("pam-spice calendar shows the week, the overlap hatched",
+               "debianx" in week and "####" in week, week)
+    box.run(["pam-spice", "calendar", "--policy", "/root/new.yaml", "--output", "/root/week.html"])
+    page = box.read_file("/root/week.html")
+    (stage.pictures / "week.html").write_text(page)
+    stage.line("and writes it as a page of its own", "<svg" in page)
+    box.run(["rm", "/root/new.yaml", "/root/week.html"])

@@ -4,6 +4,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from conf.lint import lint
 from conf.lint.findings import Finding
@@ -14,6 +15,8 @@ from conf.problems import Problem
 from conf.sources import Content, read_any, read_trusted
 from pam_spice import paths
 from pam_spice.verbs import NO, USAGE, YES, UsageError, add_common, print_json
+
+_LINT_PAGE = Path(__file__).resolve().parents[2] / "docs/lint.md"  # installed beside us
 
 
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -52,8 +55,10 @@ def run(arguments: argparse.Namespace) -> int:
     if parsed.policy is None:
         print("this policy grants nothing", file=sys.stderr)
     elif status == YES:
-        print(f"fine: {len(parsed.policy.servers)} servers, {len(parsed.policy.consoles)} "
-              f"consoles, {len(parsed.policy.grants)} grants")
+        policy = parsed.policy
+        print(f"fine: {_plural(len(policy.servers), 'server')}, "
+              f"{_plural(len(policy.consoles), 'console')}, "
+              f"{_plural(len(policy.grants), 'grant')}")
     else:
         print(_count(len(parsed.problems), len(findings)), file=sys.stderr)
     return status
@@ -101,7 +106,7 @@ def _count(problems: int, findings: int) -> str:
     if problems:
         parts.append(f"{_plural(problems, 'problem')}; an entry with a problem is skipped")
     if findings:
-        parts.append(f"{_plural(findings, 'finding')}; docs/lint.md explains each code")
+        parts.append(f"{_plural(findings, 'finding')}; {_LINT_PAGE} explains each code")
     return "; ".join(parts)
 
 

@@ -5,6 +5,7 @@ import os
 import time
 from datetime import datetime
 
+from conf.grantline import FOREVER
 from conf.intervals import DAY, merged
 from conf.lookup import CompiledPolicy, Unusable
 from pam_spice import paths, sockets
@@ -43,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         "guard": {"loaded": observed is not None,
                   "endpoints": [f"{address} {low}-{high}" for address, low, high in endpoints]},
         "policy": {"revision": revision, "outcome": outcome, "current": is_current},
-        "sessions": [_session(record, chains.get(record.uid) or (), now)
+        "sessions": [session_status(record, chains.get(record.uid) or (), now)
                      for record in read_records().values()],
         "chains": sorted(chains),
         "revoked": _revoked(now),
@@ -68,19 +69,21 @@ def _revoked(now: int) -> list[dict[str, object]] | None:
         return None
 
 
-def _session(record: Record, chain: Chain, now: int) -> dict[str, object]:
+def session_status(record: Record, chain: Chain, now: int) -> dict[str, object]:
+    """A session and its consoles, as ``status --json`` shows them."""
     consoles = []
     for name in sorted({grant.console for grant in record.grants}):
         grants = [grant for grant in record.grants if grant.console == name]
         # What the kernel does now; until and next by the grants, for the chain ends earlier.
         is_open = all(allows(chain, address, grants[0].port, now)
                       for address in grants[0].addresses)
-        until = following = None
-        if not any(grant.is_endless() for grant in grants):
-            coming = merged([interval for grant in grants for interval in
-                             grant.open_in(record.offsets, now, now + _AHEAD)])
-            until = next((end for start, end in coming if start == now), None)
-            following = next((start for start, _ in coming if start > now), None)
+        # Windows are looked up so far ahead; of what has none all is known.
+        coming = merged([interval for grant in grants for interval in grant.open_in(
+            record.offsets, now, FOREVER if grant.windows is None else now + _AHEAD)])
+        until = next((end for start, end in coming if start == now), None)
+        if until in (now + _AHEAD, FOREVER):
+            until = None
+        following = next((start for start, _ in coming if start > now), None)
         consoles.append({"console": name, "open": is_open,
                          "until": iso(until) if is_open else None, "next": iso(following)})
     return {"session": record.session, "user": record.user, "uid": record.uid,

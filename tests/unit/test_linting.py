@@ -17,6 +17,7 @@ from pam_spice.cli import main
 from pam_spice.linting import SystemAccounts, certificate_spans, read_ca, resolve
 from tests.unit.support import SERVER, within
 
+PAGE = Path(__file__).parents[2] / "docs/lint.md"
 CA = """\
 -----BEGIN CERTIFICATE-----
 MIIBfTCCASOgAwIBAgIUefun6Ey1wJYKcb6JU/Arc//Fy+IwCgYIKoZIzj0EAwIw
@@ -194,7 +195,7 @@ def test_a_finding_is_printed_with_its_line_and_a_count_ends_it(
       - {{user: root, console: webdev}}
         ^
   grant it to the account that the person logs in with
-1 finding; docs/lint.md explains each code
+1 finding; {PAGE} explains each code
 """
 
 
@@ -203,7 +204,7 @@ def test_without_findings_lint_says_that_all_is_fine(
         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SystemAccounts, "is_person", lambda *_: True)
     assert main(["check", "--lint", "--policy", str(policy)]) == 0
-    assert capsys.readouterr() == ("fine: 1 servers, 1 consoles, 1 grants\n", "")
+    assert capsys.readouterr() == ("fine: 1 server, 1 console, 1 grant\n", "")
 
 
 def test_online_asks_for_the_names_and_lint_does_not(
@@ -230,5 +231,4 @@ def test_problems_and_findings_are_counted_in_one_line(
         file.write("  - {usr: anne, console: webdev}\n")
     assert main(["check", "--lint", "--policy", str(policy)]) == 1
     assert capsys.readouterr().err.endswith(
-        "1 problem; an entry with a problem is skipped; 1 finding; docs/lint.md explains each "
-        "code\n")
+        f"1 problem; an entry with a problem is skipped; 1 finding; {PAGE} explains each code\n")

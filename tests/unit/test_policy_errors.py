@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conf.parser import parse_policy
+from conf.problems import Mark, Problem, printable
 from tests.unit.conftest import GOLDEN, Golden
 from tests.unit.support import SERVER, within
 
@@ -45,6 +46,38 @@ def test_a_problem_points_into_its_file_and_is_safe_to_print(case: Path) -> None
         assert 1 <= problem.mark.column <= len(lines[problem.mark.line - 1]) + 1
         for character in str(problem).replace("\n", "").replace("\t", ""):
             assert unicodedata.category(character) not in ("Cc", "Cs"), repr(str(problem))
+
+
+_ODD = "a\nb\x1b[2J\r\x85\u2028\u202e\x7f\ud800\0\xa0é"
+_SHOWN = r"a\nb\x1b[2J\r\x85\u2028\u202e\x7f\ud800\x00\xa0é"
+
+
+@pytest.mark.parametrize("problem", [
+    Problem(Mark(_ODD, 1, 2), "fact", "remedy"), Problem(Mark("file", 1, 2), _ODD, "remedy"),
+    Problem(Mark("file", 1, 2), "fact", _ODD)], ids=["file", "fact", "remedy"])
+def test_no_part_of_a_problem_does_anything_to_a_terminal(problem: Problem) -> None:
+    assert printable(_ODD) == _SHOWN
+    lines = str(problem).split("\n")
+    assert len(lines) == 2
+    assert _SHOWN in "".join(lines)
+    for text in (*lines, problem.in_a_line()):
+        assert text.isprintable()
+
+
+def test_for_the_journal_a_problem_is_one_line() -> None:
+    assert Problem(Mark("file", 1, 2), "fact", "remedy", "source").in_a_line() == (
+        "file:1:2: fact; remedy")
+
+
+@pytest.mark.parametrize("text", [
+    'grants: [{user: anne, console: !!binary "a\\nfine: 1 servers"}]\n',
+    'consoles: {"a\\nfine: 1 servers": {server: x, tls_port: 1}}\n'
+    "grants: [{user: anne, console: zzz}]\n"], ids=["value", "known names"])
+def test_a_remedy_that_quotes_the_policy_stays_in_its_line(text: str) -> None:
+    problems = parse_policy(text.encode(), "policy.yaml").problems
+    assert any("\n" in problem.remedy for problem in problems)
+    for problem in problems:
+        assert not [line for line in str(problem).split("\n") if line.startswith("fine")]
 
 
 @pytest.mark.parametrize("case", [case for case in _CASES if case.stem.startswith(

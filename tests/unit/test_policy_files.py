@@ -9,13 +9,14 @@ import pytest
 
 import conf.sources
 from conf.compiling import MISSING, UNUSABLE, VALID, WITH_PROBLEMS, Source, compile_policy
+from conf.files import write_atomically
 from conf.lookup import CompiledPolicy
 from conf.model import ParsedPolicy
 from conf.parser import parse_files
 from conf.problems import Problem
-from conf.sources import MAX_FILES, directory_of, read_any
+from conf.sources import MAX_FILES, directory_of, read_any, read_trusted, with_file
 from pam_spice.cli import main
-from tests.unit.support import NOON, SERVER
+from tests.unit.support import NOON, SERVER, within
 
 ME = os.getuid()
 
@@ -376,6 +377,121 @@ def test_policy_files_that_anybody_can_write_are_read_where_nothing_follows_from
     write(room, "policy.d/a.yaml", ANNE).chmod(0o666)
     (room / "policy.d").chmod(0o777)
     assert users(parse_files(read_any(str(room / "policy.yaml")))) == ["anne"]
+
+
+@pytest.mark.parametrize("name", ["policy.yaml", "policy.d/a.yaml"])
+@pytest.mark.parametrize("is_linked", [False, True])
+def test_a_fifo_is_not_waited_for_wherever_it_lies(name: str, is_linked: bool, room: Path,
+                                                   capsys: pytest.CaptureFixture[str]) -> None:
+    (room / name).unlink(missing_ok=True)
+    os.mkfifo(room / ("fifo" if is_linked else name))
+    if is_linked:
+        (room / name).symlink_to(room / "fifo")
+    with within(5):
+        status = main(["check", "--policy", str(room / "policy.yaml")])
+    assert status == (2 if name == "policy.yaml" else 1)
+    printed = capsys.readouterr().err
+    assert "is not a regular file\n" in printed
+    assert f"{room / name}:" in printed
+
+
+def test_a_device_is_not_even_opened(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some act when they are opened, as a watchdog's."""
+    (room / "policy.d" / "a.yaml").symlink_to("/dev/zero")
+    opened = os.open
+    seen = []
+
+    def noted(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if not flags & os.O_PATH:
+            seen.append(os.path.realpath(path))
+        return opened(path, flags, mode, dir_fd=dir_fd)
+
+    with monkeypatch.context() as patched, within(5):
+        patched.setattr(os, "open", noted)
+        contents = read_any(str(room / "policy.yaml"))
+    assert facts(parse_files(contents)) == [f"{room}/policy.d/a.yaml:1: is not a regular file"]
+    assert str(room / "policy.yaml") in seen
+    assert "/dev/zero" not in seen
+
+
+def test_links_to_plain_files_are_followed_where_nothing_follows_from_it(room: Path) -> None:
+    write(room, "elsewhere", ANNE)
+    (room / "policy.d" / "a.yaml").symlink_to("../elsewhere")
+    (room / "main.yaml").symlink_to("policy.yaml")
+    (room / "main.d").symlink_to("policy.d")
+    assert users(parse_files(read_any(str(room / "main.yaml")))) == ["anne"]
+
+
+def test_no_descriptor_is_left_open(room: Path) -> None:
+    os.mkfifo(room / "policy.d" / "a.yaml")
+    before = os.listdir("/proc/self/fd")
+    with within(5):
+        read_any(str(room / "policy.yaml"))
+    assert os.listdir("/proc/self/fd") == before
+
+
+# The files that there would be
+
+def test_a_file_in_the_place_of_another_or_one_more_is_read_as_if_it_lay_there(
+        room: Path) -> None:
+    main_file = str(room / "policy.yaml")
+    for name in ("a", "c"):
+        write(room, f"policy.d/{name}.yaml", ANNE)
+    for name, text in (("policy.yaml", f"{MAIN}{ANNE}"), ("policy.d/a.yaml", ""),
+                       ("policy.d/b.yaml", ANNE), ("policy.d/d.yaml", ANNE)):
+        would_be = with_file(read_trusted(main_file, ME), str(room / name), text.encode())
+        write(room, name, text)
+        assert would_be == read_trusted(main_file, ME)
+
+
+def test_one_file_too_many_or_too_much_text_grants_nothing_more(
+        room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    contents = read_trusted(str(room / "policy.yaml"), ME)
+    path = str(room / "policy.d" / "a.yaml")
+    monkeypatch.setattr(conf.sources, "MAX_FILES", 2)
+    assert not parse_files(with_file(contents, path, ANNE.encode())).problems
+    monkeypatch.setattr(conf.sources, "MAX_FILES", 1)
+    assert facts(parse_files(with_file(contents, path, ANNE.encode()))) == [
+        f"{room}/policy.yaml:1: the policy has more than 1 files"]
+    monkeypatch.undo()
+    monkeypatch.setattr(conf.sources, "MAX_POLICY_BYTES", len(MAIN) + len(ANNE))
+    assert not parse_files(with_file(contents, path, ANNE.encode())).problems
+    too_much = parse_files(with_file(contents, path, f"{ANNE}\n".encode()))
+    assert [problem.mark.file for problem in too_much.problems] == [path]
+    assert users(too_much) == []
+
+
+# Writing one
+
+@pytest.mark.skipif(ME != 0, reason="only root gives files away")
+def test_a_file_has_its_owner_group_and_mode_when_it_takes_the_old_one_s_place(
+        room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    rename = os.rename
+
+    def noted(source: str, target: str) -> None:
+        found = os.stat(source)
+        seen.append((found.st_uid, found.st_gid, found.st_mode & 0o7777))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", noted)
+    path = str(room / "policy.yaml")
+    write_atomically(path, b"new", 0o640, owner=1021, group=1022)
+    write_atomically(path, b"new", 0o2640, group=1022)
+    write_atomically(path, b"new", 0o640)
+    assert seen == [(1021, 1022, 0o640), (0, 1022, 0o2640), (0, os.getegid(), 0o640)]
+
+
+def test_a_file_that_can_not_be_given_away_is_not_written(
+        room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "fchown", refused)
+    with pytest.raises(PermissionError):
+        write_atomically(str(room / "policy.yaml"), b"new", group=4)
+    assert (room / "policy.yaml").read_text() == MAIN
+    assert sorted(os.listdir(room)) == ["policy.d", "policy.yaml"]
 
 
 # What was compiled

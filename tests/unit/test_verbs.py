@@ -2,11 +2,18 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 
+from conf.grantline import FOREVER, GrantLine
+from pam_spice import installing
 from pam_spice.cli import main
+from pam_spice.firewall import Chain
+from pam_spice.verbs import iso
+from pam_spice.verbs.status import session_status
+from tests.unit.support import NOON, grant, record, zoned
 
 POLICY = """\
 timezone: Europe/Berlin
@@ -67,6 +74,41 @@ def test_check_of_what_is_no_policy_is_unusable(policy: str,
     assert asked(capsys, "check", "--policy", policy)[0] == 2
     assert main(["check", "--policy", f"{policy}.away"]) == 2
     assert "No such file" in capsys.readouterr().err
+
+
+def test_one_of_a_kind_is_counted_in_the_singular(policy: str,
+                                                  capsys: pytest.CaptureFixture[str]) -> None:
+    Path(policy).write_text(POLICY[:POLICY.index("  - {user: boss")].replace(
+        "  webdev:      {server: mysrv, tls_port: 20002}\n", ""))
+    assert main(["check", "--policy", policy]) == 0
+    assert capsys.readouterr().out == "fine: 1 server, 1 console, 1 grant\n"
+    Path(policy).write_text(POLICY.replace("user: boss", "usr: boss"))
+    main(["check", "--policy", policy])
+    assert capsys.readouterr().err.endswith("\n1 problem; an entry with a problem is skipped\n")
+
+
+def test_the_page_that_lint_names_is_there_and_is_installed_too(
+        policy: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--lint", "--policy", policy]) == 1
+    named = re.search(r"(\S+) explains each code\n$", capsys.readouterr().err)
+    assert named is not None
+    page = Path(named[1])
+    assert page.is_file()
+    root = Path(installing.__file__).resolve().parents[1]
+    assert page.relative_to(root).parts[0] in installing._TREES
+
+
+def test_a_policy_can_not_make_check_say_that_it_is_fine(
+        policy: str, capsys: pytest.CaptureFixture[str]) -> None:
+    name = r'"x\nfine: 1 server, 1 console, 1 grant\n\e[2J"'
+    Path(policy).write_text(POLICY.replace("  webdev:", f"  {name}:")
+                            .replace("webdev", "nothing-like-it"))
+    assert main(["check", "--policy", policy]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert r"known are: bookkeeping, x\nfine: 1 server" in printed.err
+    assert not [line for line in printed.err.splitlines() if line.startswith("fine")]
+    assert "\x1b" not in printed.err
 
 
 @pytest.mark.parametrize(("user", "console", "at", "answer"), [
@@ -158,3 +200,49 @@ def test_what_changes_the_workstation_needs_root(verb: list[str], monkeypatch: p
     monkeypatch.setattr(os, "geteuid", lambda: 1021)
     assert main(verb) == 2
     assert "needs root" in capsys.readouterr().err
+
+
+# status
+
+DAY = 86400
+OPEN_NOW: Chain = (("192.168.2.2", 20002, 997, 0, 0),)
+ALWAYS = zoned("UTC", (127, 0, DAY))
+MONDAY_EVENINGS = zoned("UTC", (1, 18 * 3600, 22 * 3600))
+
+
+@pytest.mark.parametrize(("grants", "until", "following"), [
+    ([grant()], None, None),
+    # Revoked until then: endless from a later instant on.
+    ([grant().valid_from(NOON + 600)], None, NOON + 600),
+    ([grant().valid_from(NOON + 90 * DAY)], None, NOON + 90 * DAY),
+    ([grant().valid_from(NOON + 600), grant(windows=MONDAY_EVENINGS)], None, NOON + 600),
+    ([grant(windows=MONDAY_EVENINGS)], None, NOON + 6 * 3600),
+    ([grant(windows=MONDAY_EVENINGS).valid_from(NOON + DAY)], None, NOON + 7 * DAY + 6 * 3600)])
+def test_a_closed_console_is_shown_with_when_it_opens_next(
+        grants: list[GrantLine], until: int | None, following: int | None) -> None:
+    assert consoles(grants, ()) == [
+        {"console": "webdev", "open": False, "until": iso(until), "next": iso(following)}]
+
+
+def lasting(end: int, start: int = 0) -> GrantLine:
+    line = grant()
+    line.valid = (start, end)
+    return line
+
+
+@pytest.mark.parametrize(("grants", "until", "following"), [
+    ([grant()], None, None),
+    ([grant(windows=ALWAYS)], None, None),
+    ([lasting(NOON + 3600)], NOON + 3600, None),
+    ([lasting(NOON + 90 * DAY)], NOON + 90 * DAY, None),
+    ([lasting(NOON + 3600), lasting(FOREVER, NOON + 7200)], NOON + 3600, NOON + 7200),
+    ([lasting(NOON + 3600), lasting(FOREVER, NOON + 3600)], None, None),
+    ([lasting(NOON + 3600), grant(windows=MONDAY_EVENINGS)], NOON + 3600, NOON + 6 * 3600)])
+def test_an_open_console_is_shown_with_its_end_and_when_it_opens_again(
+        grants: list[GrantLine], until: int | None, following: int | None) -> None:
+    assert consoles(grants, OPEN_NOW) == [
+        {"console": "webdev", "open": True, "until": iso(until), "next": iso(following)}]
+
+
+def consoles(grants: list[GrantLine], chain: Chain) -> object:
+    return session_status(record(grants=tuple(grants)), chain, NOON)["consoles"]
