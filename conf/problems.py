@@ -30,6 +30,8 @@ class Problem:
     fact: str
     remedy: str
     source_line: str = ""
+    cause: str = ""
+    """What has an error itself, where this only follows from that."""
 
     def __str__(self) -> str:
         text = f"{self.mark}: {printable(self.fact)}\n"

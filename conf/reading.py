@@ -99,7 +99,7 @@ class EntryReader:
         """The entry that a node refers to, unless it is a bad one."""
         if entry is None:
             raise self.document.complain(node, f"{what} {name!r} has an error itself",
-                                         f"mend the {what}")
+                                         f"mend the {what}", cause=f"{what} {name!r}")
         return entry
 
     def meant(self, name: str, known: Iterable[str]) -> str:

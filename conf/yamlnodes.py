@@ -123,21 +123,23 @@ class Document:
         """Where the node begins."""
         return Mark(self.file, node.start_mark.line + 1, node.start_mark.column + 1)
 
-    def add(self, line: int, column: int, fact: str, remedy: str) -> None:
+    def add(self, line: int, column: int, fact: str, remedy: str, cause: str = "") -> None:
         """List a problem at a place."""
         if line > len(self._lines):  # libyaml gives the end a line of its own
             line, column = len(self._lines), len(self._lines[-1]) + 1
         source = self._lines[line - 1].rstrip("\r")
-        self.problems.append(Problem(Mark(self.file, line, column), fact, remedy, source))
+        self.problems.append(Problem(Mark(self.file, line, column), fact, remedy, source, cause))
 
-    def complain(self, node: yaml.Node, fact: str, remedy: str, offset: int = 0) -> BadEntry:
+    def complain(self, node: yaml.Node, fact: str, remedy: str, offset: int = 0,
+                 cause: str = "") -> BadEntry:
         """List a problem about a node (``offset`` characters into it); raise what this returns."""
         style = node.style if isinstance(node, yaml.ScalarNode) else None
         if style in ("'", '"'):
             offset += 1
         elif style in ("|", ">"):  # the text is on other lines than the mark
             offset = 0
-        self.add(node.start_mark.line + 1, node.start_mark.column + 1 + offset, fact, remedy)
+        self.add(node.start_mark.line + 1, node.start_mark.column + 1 + offset, fact, remedy,
+                 cause)
         return BadEntry()
 
     def kind(self, node: yaml.Node) -> str:

@@ -11,12 +11,15 @@ from conf.lint.findings import Finding
 from conf.lint.written import look_through
 from conf.model import Policy
 from conf.parser import parse_files
-from conf.problems import Problem
+from conf.problems import Problem, printable
 from conf.sources import Content, read_any, read_trusted
 from pam_spice import paths
 from pam_spice.verbs import NO, USAGE, YES, UsageError, add_common, print_json
 
 _LINT_PAGE = Path(__file__).resolve().parents[2] / "docs/lint.md"  # installed beside us
+
+_MOST, _MOST_PLACES = 100, 10
+"""How much is printed of what is wrong alike."""
 
 
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -48,8 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_json(document)
         return status
     lines = _Lines(contents)
-    for problem in parsed.problems:
-        print(problem, file=sys.stderr)
+    _print_problems(parsed.problems)
     for finding in findings:
         print(finding.as_problem(lines.of(finding)), file=sys.stderr)
     if parsed.policy is None:
@@ -62,6 +64,25 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(_count(len(parsed.problems), len(findings)), file=sys.stderr)
     return status
+
+
+def _print_problems(problems: Sequence[Problem]) -> None:
+    """In full what is wrong itself, in a line for each cause what only follows from it."""
+    own = [problem for problem in problems if not problem.cause]
+    for problem in own[:_MOST]:
+        print(problem, file=sys.stderr)
+    if len(own) > _MOST:
+        print(f"and {_plural(len(own) - _MOST, 'problem')} more; --json prints all",
+              file=sys.stderr)
+    places: dict[str, list[str]] = {}
+    for problem in problems:
+        if problem.cause:
+            places.setdefault(problem.cause, []).append(
+                f"{problem.mark.file}:{problem.mark.line}")
+    for cause, found in places.items():
+        more = f" and {len(found) - _MOST_PLACES} more" if len(found) > _MOST_PLACES else ""
+        print(printable(f"{cause} has an error itself, so what refers to it is skipped too: "
+                        f"{', '.join(found[:_MOST_PLACES])}{more}"), file=sys.stderr)
 
 
 def _read(path: str | None) -> list[Content]:

@@ -68,6 +68,31 @@ def test_check_of_a_policy_with_a_bad_entry_is_no_with_its_place(
     assert f"{policy}:15:6: a grant has no key 'usr'\n" in capsys.readouterr().err
 
 
+def test_check_tells_what_follows_from_an_error_in_one_line(
+        policy: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(policy).write_text(POLICY.replace("tls_port: 20002", "tls_port: 2") + "".join(
+        f"  - {{user: u{number}, console: webdev}}\n" for number in range(50)))
+    assert main(["check", "--policy", policy]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 6, said
+    assert ("console 'webdev' has an error itself, so what refers to it is skipped too: "
+            f"{policy}:16, {policy}:17, {policy}:18") in said
+    assert " and 42 more\n53 problems;" in said
+    _, document = asked(capsys, "check", "--policy", policy)
+    assert isinstance(document, dict)
+    assert len(document["problems"]) == 53
+
+
+def test_check_prints_a_hundred_problems_and_says_how_many_more(
+        policy: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(policy).write_text(POLICY + "".join(
+        f"  - {{user: u{number}, console: nix}}\n" for number in range(150)))
+    assert main(["check", "--policy", policy]) == 1
+    said = capsys.readouterr().err
+    assert said.count("there is no console 'nix'") == 100
+    assert "\nand 50 problems more; --json prints all\n150 problems;" in said
+
+
 def test_check_of_what_is_no_policy_is_unusable(policy: str,
                                                 capsys: pytest.CaptureFixture[str]) -> None:
     Path(policy).write_text("grants: [")
