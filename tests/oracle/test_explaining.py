@@ -42,7 +42,9 @@ def check(path: Path, question: Question, console: str, spans: list[Open], at: i
 
 @pytest.mark.parametrize("_round", range(10))
 def test_an_explanation_knows_the_edges_that_the_wall_clock_shows(_round: int) -> None:
-    @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+    # Where CI is set Hypothesis draws the same in each round.
+    @settings(max_examples=10, deadline=None, derandomize=False,
+              suppress_health_check=list(HealthCheck))
     @given(st.sampled_from(sorted(ODD_YEARS)).flatmap(cases), st.data())
     def compare(case: tuple[Policy, Question], data: st.DataObject) -> None:
         policy, question = case

@@ -37,7 +37,9 @@ def opened_by_a_login(policy: Policy, question: Question) -> list[Open]:
 @pytest.mark.parametrize("_round", range(20))
 def test_a_login_opens_what_the_wall_clock_says(monkeypatch: pytest.MonkeyPatch,
                                                 _round: int) -> None:
-    @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+    # Where CI is set Hypothesis draws the same in each round.
+    @settings(max_examples=10, deadline=None, derandomize=False,
+              suppress_health_check=list(HealthCheck))
     @given(st.sampled_from(sorted(ODD_YEARS)).flatmap(cases))
     def compare(case: tuple[Policy, Question]) -> None:
         policy, question = case
