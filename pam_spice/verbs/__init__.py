@@ -6,7 +6,7 @@ import os
 import pwd
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 
 from conf.compiling import Source
@@ -53,15 +53,12 @@ def need_set_up() -> None:
 def admin_lock() -> Iterator[None]:
     """One admin's command at a time works on live sessions. Raises UsageError, OSError."""
     os.makedirs(paths.RUN, 0o711, exist_ok=True)
-    try:
-        lock = Lock(paths.ADMIN_LOCK, _PATIENCE)
-        lock.__enter__()
-    except BlockingIOError:
-        raise UsageError("another pam-spice command is at work; try again") from None
-    try:
+    with ExitStack() as held:
+        try:
+            held.enter_context(Lock(paths.ADMIN_LOCK, _PATIENCE))
+        except BlockingIOError:
+            raise UsageError("another pam-spice command is at work; try again") from None
         yield
-    finally:
-        lock.__exit__()
 
 
 def account_of(user: str) -> pwd.struct_passwd:
@@ -127,9 +124,8 @@ def zone_of_policy() -> str:
     return local_zone_name()
 
 
-def parse_instant(text: str, policy: Policy | str) -> int:
-    """ISO 8601 to seconds since the epoch; without an offset it is in the policy's zone, or in
-    the zone of that name.
+def parse_instant(text: str, timezone: str) -> int:
+    """ISO 8601 to seconds since the epoch; without an offset it is in the zone of that name.
 
     Raises UsageError.
     """
@@ -139,7 +135,7 @@ def parse_instant(text: str, policy: Policy | str) -> int:
         raise UsageError(f"{text!r} is not a time like 2026-11-23T18:00 or "
                          f"2026-11-23T17:00:00Z") from None
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=load_zone(_zone_name(policy)))
+        moment = moment.replace(tzinfo=load_zone(timezone))
     if not 1971 <= moment.year <= 2400:
         raise UsageError(f"{text!r}: the year is out of range")
     return int(moment.timestamp() // 1)
@@ -150,14 +146,9 @@ def iso(instant: int | None) -> str | None:
     return None if instant is None else datetime.fromtimestamp(instant, UTC).isoformat()
 
 
-def local(instant: int, policy: Policy | str) -> str:
-    """An instant for a person, in the policy's zone or the zone of that name."""
-    return datetime.fromtimestamp(instant, load_zone(_zone_name(policy))).strftime(
-        "%a %F %T %Z")
-
-
-def _zone_name(policy: Policy | str) -> str:
-    return policy if isinstance(policy, str) else policy.timezone
+def local(instant: int, timezone: str) -> str:
+    """An instant for a person, in the zone of that name."""
+    return datetime.fromtimestamp(instant, load_zone(timezone)).strftime("%a %F %T %Z")
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:

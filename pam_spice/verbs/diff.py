@@ -43,8 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     """0: nothing changes; 1: something does."""
     old, _ = _usable(arguments.old)
     new, parsed = _usable(arguments.new)
-    start = parse_instant(arguments.start, new) if arguments.start else int(time.time())
-    end = parse_instant(arguments.end, new) if arguments.end else start + SPAN
+    start = parse_instant(arguments.start, new.timezone) if arguments.start else int(time.time())
+    end = parse_instant(arguments.end, new.timezone) if arguments.end else start + SPAN
     if end < start:
         raise UsageError("--to is before --from")
     changes = compare(old, new, start, end, arguments.workstation,
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_json(_document(changes, start, end, arguments.workstation))
     else:
         print("\n".join(changes.lines())
-              or f"nothing changes for anybody from {local(start, new)} on")
+              or f"nothing changes for anybody from {local(start, new.timezone)} on")
     return NO if changes else YES
 
 

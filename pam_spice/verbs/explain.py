@@ -83,7 +83,8 @@ def run(arguments: argparse.Namespace) -> int:
     """0: allowed; 1: not."""
     policy = need_policy(arguments.policy)
     console = find_console(policy, arguments.console)
-    at = parse_instant(arguments.at, policy) if arguments.at else int(time.time())
+    zone = policy.timezone
+    at = parse_instant(arguments.at, zone) if arguments.at else int(time.time())
     groups = groups_of(arguments.user, arguments.groups)
     verdict = explain(policy, arguments.user, groups, console, at, arguments.workstation)
     revoked = _revocation_of(arguments.user) if arguments.policy is None else None
@@ -91,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
         after = explain(policy, arguments.user, groups, console, revoked.until,
                         arguments.workstation)
         verdict = Verdict(False, None, revoked.until if after.allowed else after.next,
-                          f"revoked by {revoked.by} until {local(revoked.until, policy)}",
+                          f"revoked by {revoked.by} until {local(revoked.until, zone)}",
                           verdict.entries)
     if arguments.json:
         print_json({"allowed": verdict.allowed, "until": iso(verdict.until),
@@ -99,11 +100,11 @@ def run(arguments: argparse.Namespace) -> int:
                     "entries": [_entry(entry) for entry in verdict.entries]})
         return YES if verdict.allowed else NO
     print(f"{arguments.user} {'may' if verdict.allowed else 'may not'} reach {console.name} at "
-          f"{local(at, policy)}: {verdict.reason}")
+          f"{local(at, zone)}: {verdict.reason}")
     if verdict.allowed:
-        print(f"  until: {local(verdict.until, policy) if verdict.until else 'without end'}")
+        print(f"  until: {local(verdict.until, zone) if verdict.until else 'without end'}")
     if verdict.next is not None or not verdict.allowed:
-        print(f"  next:  {local(verdict.next, policy) if verdict.next is not None else 'never'}")
+        print(f"  next:  {local(verdict.next, zone) if verdict.next is not None else 'never'}")
     for entry in verdict.entries:
         print(f"  {entry.mark.file}:{entry.mark.line}: {'; '.join(entry.lacks) or 'grants it'}"
               + (f" ({entry.reason})" if entry.reason else ""))

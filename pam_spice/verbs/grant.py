@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
         at = _line_of_grant(with_file(contents, paths.TEMPORARY, text), user, now, end)
         place = f"{paths.TEMPORARY}:{at}"
         lines = _take_in(before, text, user, place, now)
-        until = local(end, policy)
+        until = local(end, policy.timezone)
         try:
             changed = grant_now(account.pw_uid, lines, user, console, until=end,
                                 reason=arguments.reason)
@@ -114,7 +114,7 @@ def _refuse_revoked(account: pwd.struct_passwd, now: int, policy: Policy) -> Non
                          f"  delete it, and revoke anew who is to be revoked") from None
     if revocation is not None:
         raise UsageError(
-            f"{account.pw_name} is revoked until {local(revocation.until, policy)} by "
+            f"{account.pw_name} is revoked until {local(revocation.until, policy.timezone)} by "
             f"{revocation.by}; pam-spice revoke {account.pw_name} --lift ends it")
 
 

@@ -31,7 +31,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 def run(arguments: argparse.Namespace) -> int:
     """0, also where nothing is open."""
     policy = need_policy(arguments.policy)
-    start, end = (parse_instant(text, policy) for text in (arguments.start, arguments.end))
+    start, end = (parse_instant(text, policy.timezone) for text in (arguments.start, arguments.end))
     if end < start:
         raise UsageError("--to is before --from")
     console = find_console(policy, arguments.console) if arguments.console else None
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
                     for name, opens, closes in found])
     else:
         for name, opens, closes in found:
-            print(f"{name}: {local(opens, policy)} - {local(closes, policy)}")
+            print(f"{name}: {local(opens, policy.timezone)} - {local(closes, policy.timezone)}")
         if not found:
             print(f"nothing is open for {arguments.user} in that time")
     return YES
