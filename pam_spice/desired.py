@@ -12,7 +12,7 @@ TYPE_CHECKING = False  # typing and collections are slow to import, and a login 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-_FIRST_SANE_SECOND = 1767225600
+FIRST_SANE_SECOND = 1767225600
 """2026-01-01T00:00:00Z, before this was written: a clock that says less has lost its battery."""
 
 _HORIZON = 8 * DAY
@@ -29,7 +29,7 @@ def horizon(now: int) -> Interval:
 
 def chain_of(records: Iterable[Record], gid: int, now: int) -> Chain:
     """The rules that one user's records ask for, in a fixed order."""
-    if now < _FIRST_SANE_SECOND:
+    if now < FIRST_SANE_SECOND:
         return ()
     start, end = horizon(now)
     open_in: dict[tuple[str, int], list[Interval]] = {}

@@ -33,9 +33,11 @@ def follow_policy(now: int) -> CompiledPolicy:
                         place=problem.mark, revision=source.revision)
         journal.log(journal.NOTICE, f"policy {source.revision} compiled: {source.outcome}",
                     event="policy", revision=source.revision, outcome=source.outcome)
-        if source.outcome == VALID or compiled.endpoints:
-            _follow_guard(compiled)
-        _follow_sudoers(compiled)
+        # Nobody who holds this lock waits for the one on compiling.
+        with Lock(paths.LOCK):
+            if source.outcome == VALID or compiled.endpoints:
+                _follow_guard(compiled)
+            _follow_sudoers(compiled)
         return compiled
 
 
@@ -44,12 +46,13 @@ def _follow_guard(compiled: CompiledPolicy) -> None:
     write_atomically(paths.GUARD, text.encode())
     try:
         before = nft.observe()
-        is_ours = before is None or before.guard == nft.seen_guard()
+        is_ours = (before is None
+                   or before.guard == (nft.seen_guard() or "").partition(" ")[0])
         nft.apply(text)
         after = nft.observe()
         # If somebody had changed the table before, the next reconcile is to find that out.
         if is_ours and after is not None:
-            nft.remember_guard(after)
+            nft.remember_guard(after, text)
     except CommandFailed as error:
         journal.log(journal.ERROR, f"the guard does not follow the policy: {error}",
                     event="guard-failed", revision=compiled.revision)

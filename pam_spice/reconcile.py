@@ -14,7 +14,7 @@ from conf.grantline import FOREVER, GrantLine
 from conf.lookup import CompiledPolicy, Endpoint, Unusable
 from conf.viewer import VIEWER_GROUP
 from pam_spice import journal, paths, sockets
-from pam_spice.desired import allows, desired_chains, desired_records
+from pam_spice.desired import FIRST_SANE_SECOND, allows, desired_chains, desired_records
 from pam_spice.firewall import Chain, Observed, nft
 from pam_spice.locking import Lock
 from pam_spice.plan import Plan
@@ -65,9 +65,8 @@ class Reconciliation:
         self.is_full = full or leader is None
         self.strangers: frozenset[str] = frozenset()
         self.ineligible: set[tuple[str, int]] = set()
-        # Sessions that live and whose record is damaged. It may say that they are closed or
-        # revoked, so nothing opens for them, and it stays: their users log in anew.
-        self.unreadable: set[str] = set()
+        self.unreadable: set[str] = set()  # sessions that live, with a damaged record, which stays
+        self.lost: set[str] = set()  # recorded, their leader lives, but logind doesn't list them
         self.policy: CompiledPolicy | None = None
         self.endpoints: list[Endpoint] = []
         self.records: dict[str, Record] = {}
@@ -84,10 +83,12 @@ class Reconciliation:
         self._read_policy()
         # NSS may hang, so it is asked before the lock is taken.
         admissions = self._admissions()
-        if self.is_full:
+        if self.is_full and self.amend is None:  # an admin's word waits for no directory of users
             self.strangers = frozenset(name for name, record in read_records().items()
                                        if not _still_the_same_person(record))
         with Lock(paths.LOCK):
+            if self.is_full:
+                self._reopen_policy()
             known = read_records()
             self._plan_records(known, admissions)
             if not dry_run:
@@ -114,9 +115,20 @@ class Reconciliation:
             except Unusable:
                 pass
 
+    def _reopen_policy(self) -> None:
+        """What was compiled while the lock was waited for counts: else an older run could put an
+        older guard in the place of a newer one."""
+        try:
+            newest = CompiledPolicy(paths.COMPILED)
+        except Unusable:
+            return
+        self.endpoints = newest.endpoints
+        if self.policy is not None:
+            self.policy = newest
+
     def _admissions(self) -> Admissions:
         """Records for the sessions that are new."""
-        if self.policy is None or self.phase == "close":
+        if self.policy is None or self.phase == "close" or self.now < FIRST_SANE_SECOND:
             return {}
         try:
             sessions = read_sessions()
@@ -131,7 +143,10 @@ class Reconciliation:
                     and not self.renew):
                 continue
             if known is None and session.id in names:
-                continue  # damaged
+                damaged = self._instead_of_damaged(session)
+                if damaged is not None:
+                    admitted[session.id, session.leader] = damaged
+                continue
             if not self.is_full and session.leader != self.leader:
                 continue
             why_not = why_not_eligible(session, self.policy.settings)
@@ -146,6 +161,20 @@ class Reconciliation:
                             event="refused", user=session.user, uid=session.uid,
                             session=session.id, service=session.service, reason=why_not)
         return admitted
+
+    def _instead_of_damaged(self, session: LogindSession) -> Record | None:
+        """A record may say that its session is closed or revoked. Where it can't be read nothing
+        opens until the next login; the session counts for the rule of one user all the same."""
+        assert self.policy is not None
+        ticks = start_ticks(session.leader)
+        if (ticks is None or why_not_eligible(session, self.policy.settings) is not None
+                or not is_alive(session)):
+            return None
+        journal.log(journal.ERROR, f"the record of session {session.id} of {session.user!r} is "
+                    f"damaged: nothing opens until the next login", event="record-damaged",
+                    user=session.user, uid=session.uid, session=session.id)
+        return Record(session.id, session.uid, session.user, session.leader, ticks, session.since,
+                      self.policy.revision, "new", self._offsets_for([]), [], FOREVER)
 
     def _admit_or_none(self, session: LogindSession) -> Record | None:
         try:
@@ -205,11 +234,16 @@ class Reconciliation:
         amended = {session: self._amended(record, admissions)
                    for session, record in known.items()}
         self.records = self._desired_records(amended, admissions)
+        if self.amend is not None and not self.renew:  # who is new is meant too
+            self.records = {session: record if session in amended else self.amend(record, None)
+                            for session, record in self.records.items()}
         if revocations is not None:
-            # At every run and under the lock: no login, no crash and no grant gets round it.
+            # At every run and under the lock: no login, no crash and no grant gets round it. What
+            # a record says stays, too, if the list gets lost.
             self.records = {
-                session: record if record.revoked == FOREVER else
-                record.revoked_until(revocations.get(record.uid, 0))
+                session: record.revoked_until(max(
+                    record.revoked if record.revoked > self.now else 0,
+                    revocations.get(record.uid, 0)))
                 for session, record in self.records.items()}
         self.plan.write = [record for session, record in self.records.items()
                            if known.get(session) is not record]
@@ -260,7 +294,10 @@ class Reconciliation:
         touched = {record.uid for record in self.plan.write}
         touched |= {known[name].uid for name in self.plan.remove if name in known}
         gid = _viewer_gid()
-        self.chains = {} if gid is None else desired_chains(self.records, gid, self.now)
+        present = {session: record for session, record in self.records.items()
+                   if session not in self.lost}
+        touched |= {self.records[session].uid for session in self.lost}
+        self.chains = {} if gid is None else desired_chains(present, gid, self.now)
         if self.is_full:
             self._compare(nft.observe())
         else:
@@ -276,7 +313,8 @@ class Reconciliation:
             journal.log(journal.WARNING, f"logind is silent, only kept what is open: {error}",
                         event="logind-silent")
             self.unreadable = set(recorded_names()) - set(known)
-            return {session: record.in_state(CLOSED) if self._is_leaving(record.leader) else record
+            return {session: record.in_state(CLOSED) if self._is_leaving(record.leader)
+                    or session in self.strangers else record
                     for session, record in known.items()
                     if start_ticks(record.leader) == record.leader_start}
         names = recorded_names()
@@ -295,14 +333,21 @@ class Reconciliation:
                     and session.id not in result and session.state != "closing"
                     and is_alive(session)):
                 result[session.id] = record.in_state(CLOSED)
-        return result
+        # logind deletes the file of a session that it can't write (/run is full), and writes it
+        # again later. What the record says must not be forgotten meanwhile.
+        listed = {session.id for session in sessions}
+        self.lost = {session for session, record in known.items()
+                     if session not in listed and not self._is_leaving(record.leader)
+                     and start_ticks(record.leader) == record.leader_start}
+        return result | {session: known[session] for session in self.lost}
 
     def _counts(self, session: LogindSession, record: Record | None,
                 admissions: Admissions) -> bool:
         if self._is_leaving(session.leader):
             return False
         if record is None or not record.is_of(session.uid, session.leader):
-            return (session.id, session.leader) in admissions and is_alive(session)
+            return ((session.id, session.leader) in admissions and is_alive(session)
+                    and session.state in LIVING_STATES)
         # The policy of its login holds on, so only what changes by itself is asked again.
         return (session.state in LIVING_STATES and is_ordinary(session.uid)
                 and start_ticks(record.leader) == record.leader_start
@@ -329,7 +374,8 @@ class Reconciliation:
         guard = self._guard_text()
         chains = observed.chains if observed else {}
         jumps = observed.jumps if observed else set()
-        if guard is not None and (observed is None or observed.guard != nft.seen_guard()):
+        if guard is not None and (observed is None
+                                  or nft.digest(observed, guard) != nft.seen_guard()):
             self.plan.guard = guard
             self.plan.foreign = observed.foreign if observed else []
             self.plan.set = dict(self.chains)
@@ -379,7 +425,7 @@ class Reconciliation:
             nft.apply(self.plan.transaction_from_nothing())
             observed = nft.observe()
         if observed is not None:
-            nft.remember_guard(observed)
+            nft.remember_guard(observed, self.plan.guard or "")
         journal.log(journal.WARNING, "the guard was loaded: it was missing or changed",
                     event="guard-loaded")
 

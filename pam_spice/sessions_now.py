@@ -100,15 +100,27 @@ def _renew(concerns: Callable[[Record], bool], amend: Callable[[Record, Record],
     return lines
 
 
-def revoke(uid: int, for_the_session: bool, user: str, **fields: object) -> list[str]:
-    """Take a user's consoles back: for as long as his logins last, or as the list of revocations
-    says by now; what became of his sessions, a line each. Raises NotDone."""
+def revoke(uid: int, until: int | None, user: str, **fields: object) -> list[str]:
+    """Take a user's consoles back, until an instant or for as long as his logins last; what became
+    of his sessions, a line each. This closes, and waits for nobody: not for the directory of
+    users, nor for a policy to be compiled. Raises NotDone."""
+    return _carry_out(Reconciliation(phase="close", amend=_revoking(uid, until)), "revoke",
+                      f"the consoles of {user} are revoked",
+                      {"user": user, "uid": uid, "until": until, **fields})
 
+
+def revoke_what_is_new(uid: int, until: int | None) -> None:
+    """The same for a login of his that is not recorded yet. Raises OSError, CommandFailed."""
+    Reconciliation(amend=_revoking(uid, until)).run()
+
+
+def _revoking(uid: int, until: int | None) -> Amend:
     def amend(record: Record, _fresh: Record | None) -> Record:
-        return record.revoked_until(FOREVER) if record.uid == uid and for_the_session else record
+        if record.uid != uid or record.revoked == FOREVER:
+            return record
+        return record.revoked_until(FOREVER if until is None else until)
 
-    return _carry_out(Reconciliation(amend=amend), "revoke", f"the consoles of {user} are revoked",
-                      {"user": user, "uid": uid, **fields})
+    return amend
 
 
 def grant_now(uid: int, lines: list[GrantLine], user: str, console: str,
@@ -117,7 +129,9 @@ def grant_now(uid: int, lines: list[GrantLine], user: str, console: str,
     each. The grants need no zone. Raises NotDone."""
 
     def amend(record: Record, _fresh: Record | None) -> Record:
-        return record.with_more(lines) if record.uid == uid else record
+        has = set(map(format_grant, record.granted))
+        new = [line for line in lines if format_grant(line) not in has]
+        return record.with_more(new) if record.uid == uid and new else record
 
     return _carry_out(Reconciliation(amend=amend), "grant", f"{user} is granted {console}",
                       {"user": user, "uid": uid, "console": console, **fields})

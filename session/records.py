@@ -23,7 +23,7 @@ from conf.intervals import Offsets
 from session.logind import is_session_id
 
 DIRECTORY = "/run/pam-spice/sessions"
-FORMAT = "pam-spice-session 2"
+FORMAT = "pam-spice-session 3"
 
 OPEN = "open"
 WAITING = "waiting"

@@ -3,6 +3,8 @@
 On the login path up to ``observe``, which imports ``json`` where it is called.
 """
 
+from zlib import crc32
+
 from conf.files import write_atomically
 from conf.intervals import joined_ranges
 from conf.lookup import Endpoint
@@ -201,10 +203,15 @@ def seen_guard() -> str | None:
         return None
 
 
-def remember_guard(observed: Observed) -> None:
+def digest(observed: Observed, text: str) -> str:
+    """What the kernel makes of which guard: of the table as it is, and of the text."""
+    return f"{observed.guard} {crc32(text.encode()):08x}"
+
+
+def remember_guard(observed: Observed, text: str) -> None:
     """Keep the digest for ``seen_guard``. A full disk only costs the next run a reload."""
     try:
-        write_atomically(paths.GUARD_SEEN, observed.guard.encode())
+        write_atomically(paths.GUARD_SEEN, digest(observed, text).encode())
     except OSError:
         pass
 

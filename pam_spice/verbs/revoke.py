@@ -5,7 +5,8 @@ import time
 
 from pam_spice import paths
 from pam_spice.revocations import Revocation, read_revocations, write_revocations
-from pam_spice.sessions_now import NotDone, actor, lift, revoke
+from pam_spice.run import CommandFailed
+from pam_spice.sessions_now import NotDone, actor, lift, revoke, revoke_what_is_new
 from pam_spice.verbs import (
     YES,
     UsageError,
@@ -48,15 +49,11 @@ def run(arguments: argparse.Namespace) -> int:
         until = parse_instant(arguments.until, zone)
         if until <= time.time():
             raise UsageError(f"--until {arguments.until} is over already; --lift ends a revocation")
-    with admin_lock():
-        if arguments.lift:
-            was_listed = _write(user, uid, None, arguments.reason)
-            if not was_listed and not any(record.uid == uid and record.revoked
-                                          for record in read_records().values()):
-                raise UsageError(f"{user} is not revoked; pam-spice status shows who is")
-            lines = lift(uid, user)
-        else:
-            lines = _revoke(user, uid, until, arguments.reason)
+    if arguments.lift:
+        with admin_lock():
+            lines = _lift(user, uid, arguments.reason)
+    else:
+        lines = _revoke(user, uid, until, arguments.reason)
     for line in lines or [f"{user} has no console open"]:
         print(line)
     if until is not None and zone is not None:
@@ -75,15 +72,25 @@ def _person(name: str) -> tuple[str, int]:
 
 
 def _revoke(user: str, uid: int, until: int | None, reason: str) -> list[str]:
+    # Who is in loses his consoles first, whatever stands in the way of the rest.
+    lines = revoke(uid, until, user, reason=reason)
     try:
-        if until is not None:
-            _write(user, uid, until, reason)
-    except (OSError, UsageError) as error:
-        # What can be done is done: who is in loses his consoles.
-        lines = revoke(uid, True, user, reason=reason)
-        later = "" if isinstance(error, UsageError) else ", but the next login is not refused"
-        raise NotDone(f"{error}\nlive sessions are closed all the same{later}", lines) from None
-    return revoke(uid, until is None, user, until=until, reason=reason)
+        with admin_lock():
+            if until is not None:
+                _write(user, uid, until, reason)
+            revoke_what_is_new(uid, until)
+    except (OSError, UsageError, CommandFailed) as error:
+        raise NotDone(f"{error}\nlive sessions are closed, but who logs in from now on may get in",
+                      lines) from None
+    return lines
+
+
+def _lift(user: str, uid: int, reason: str) -> list[str]:
+    was_listed = _write(user, uid, None, reason)
+    if not was_listed and not any(record.uid == uid and record.revoked
+                                  for record in read_records().values()):
+        raise UsageError(f"{user} is not revoked; pam-spice status shows who is")
+    return lift(uid, user)
 
 
 def _write(user: str, uid: int, until: int | None, reason: str) -> bool:
