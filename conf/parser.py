@@ -3,6 +3,7 @@
 import gc
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import yaml
@@ -184,77 +185,130 @@ class _PolicyParser(WhenReader):
     def _workstation(self, node: yaml.Node | None) -> Workstation:
         if node is None:
             return Workstation()
-        keys = ("one_user", "services", "require_seat", "sudo_password")
-        fields = self.fields(node, "workstation", keys)
+        switches = ("one_user", "require_seat", "sudo_password")
+        fields, is_good = self.read_fields(node, "workstation", (*switches, "services"))
         strict = Workstation()
-        services = strict.services
-        if "services" in fields:
-            services = tuple(
-                self.match(_SERVICE, item, self.document.text(item, "a service"), "a PAM service",
-                           "write the lower-case name of a file in /etc/pam.d")
-                for item in self.document.items(fields["services"], "services"))
-        return Workstation(self.boolean(fields, "one_user", strict.one_user), services,
-                           self.boolean(fields, "require_seat", strict.require_seat),
-                           self.boolean(fields, "sudo_password", strict.sudo_password))
+
+        def read() -> Workstation:
+            return Workstation(
+                self.boolean(fields, "one_user", strict.one_user),
+                self._services(fields["services"]) if "services" in fields else strict.services,
+                self.boolean(fields, "require_seat", strict.require_seat),
+                self.boolean(fields, "sudo_password", strict.sudo_password))
+
+        return self.whole(
+            is_good, read, *(partial(self.boolean, fields, key, True) for key in switches),
+            *(partial(self._services, fields[key]) for key in fields if key == "services"))
+
+    def _services(self, node: yaml.Node) -> tuple[str, ...]:
+        return tuple(self.each(self.document.items(node, "services"), lambda item: self.match(
+            _SERVICE, item, self.document.text(item, "a service"), "a PAM service",
+            "write the lower-case name of a file in /etc/pam.d")))
 
     def _server(self, name: str, node: yaml.Node) -> Server:
-        keys = ("host", "addresses", "guarded_ports", "ca_file")
-        fields = self.fields(node, f"server {name!r}", keys, required=keys)
-        host = self.match(_HOST, fields["host"], self.document.text(fields["host"], "host"),
-                          "a host name", "write the name that the server's certificate bears")
-        addresses = tuple(dict.fromkeys(
-            self.address(item)
-            for item in self.document.one_or_more(fields["addresses"], "addresses")))
-        ports = [self.port_range(item) for item in
-                 self.document.one_or_more(fields["guarded_ports"], "guarded_ports")]
-        ca_file = self.match(_PATH, fields["ca_file"],
-                             self.document.text(fields["ca_file"], "ca_file"),
-                             "an absolute path of letters, digits and _ . + @ -",
-                             "write it like /etc/pam-spice/mysrv-ca.pem")
-        return Server(name, host, addresses, tuple(joined_ranges(ports)), ca_file,
-                      self.document.mark(node))
+        readers: dict[str, Callable[[yaml.Node], object]] = {
+            "host": self._host, "addresses": self._addresses, "guarded_ports": self._ports,
+            "ca_file": self._ca_file}
+        fields, is_good = self.read_fields(node, f"server {name!r}", tuple(readers),
+                                           required=tuple(readers))
+        return self.whole(
+            is_good, lambda: Server(
+                name, self._host(fields["host"]), self._addresses(fields["addresses"]),
+                self._ports(fields["guarded_ports"]), self._ca_file(fields["ca_file"]),
+                self.document.mark(node)),
+            *(partial(readers[key], value) for key, value in fields.items()))
+
+    def _host(self, node: yaml.Node) -> str:
+        return self.match(_HOST, node, self.document.text(node, "host"), "a host name",
+                          "write the name that the server's certificate bears")
+
+    def _addresses(self, node: yaml.Node) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.each(self.document.one_or_more(node, "addresses"),
+                                             self.address)))
+
+    def _ports(self, node: yaml.Node) -> tuple[tuple[int, int], ...]:
+        return tuple(joined_ranges(self.each(self.document.one_or_more(node, "guarded_ports"),
+                                             self.port_range)))
+
+    def _ca_file(self, node: yaml.Node) -> str:
+        return self.match(_PATH, node, self.document.text(node, "ca_file"),
+                          "an absolute path of letters, digits and _ . + @ -",
+                          "write it like /etc/pam-spice/mysrv-ca.pem")
 
     def _console(self, name: str, node: yaml.Node) -> Console:
-        keys = ("server", "tls_port")
-        fields = self.fields(node, f"console {name!r}", keys, required=keys)
-        server = self.reference(fields["server"], "server", self.servers)
-        port_node = fields["tls_port"]
-        port = self.port(port_node)
+        readers: dict[str, Callable[[yaml.Node], object]] = {
+            "server": self._server_of, "tls_port": self.port}
+        fields, is_good = self.read_fields(node, f"console {name!r}", tuple(readers),
+                                           required=tuple(readers))
+        return self.whole(
+            is_good, lambda: self._guarded_console(name, node, fields),
+            *(partial(readers[key], value) for key, value in fields.items()))
+
+    def _server_of(self, node: yaml.Node) -> Server:
+        return self.reference(node, "server", self.servers)
+
+    def _guarded_console(self, name: str, node: yaml.Node,
+                         fields: dict[str, yaml.Node]) -> Console:
+        server = self._server_of(fields["server"])
+        port = self.port(fields["tls_port"])
         if not any(low <= port <= high for low, high in server.guarded_ports):
             ranges = ", ".join(f"{low}-{high}" for low, high in server.guarded_ports)
             raise self.document.complain(
-                port_node,
+                fields["tls_port"],
                 f"port {port} is not among the guarded ports of {server.name} ({ranges})",
                 f"add it to guarded_ports of {server.name}, or everybody could reach it")
         return Console(name, server, port, self.document.mark(node))
 
     def _grant(self, node: yaml.Node) -> Grant:
-        fields = self.fields(
+        fields, is_good = self.read_fields(
             node, "a grant", ("user", "group", "console", "when", "except", "valid",
                               "workstations", "reason"), required=("console",))
+
+        def read() -> Grant:
+            subject = self._subject(node, fields)
+            consoles = self._granted(fields["console"])
+            schedules, names = self.schedules(fields)
+            return Grant(subject, consoles, self.document.mark(node), schedules,
+                         self.validity(fields["valid"]) if "valid" in fields else (0, FOREVER),
+                         self._workstations(fields.get("workstations")),
+                         self._reason(fields.get("reason")), names)
+
+        # With a key that isn't known, user or group is likely what it was meant to be.
+        has_subject = ("user" in fields) != ("group" in fields)
+        return self.whole(
+            is_good, read,
+            *([partial(self._subject, node, fields)] if is_good or has_subject else []),
+            *(partial(self._granted, fields[key]) for key in fields if key == "console"),
+            partial(self.schedules, {key: value for key, value in fields.items()
+                                     if key == "when"}),
+            partial(self.schedules, {key: value for key, value in fields.items()
+                                     if key == "except"}),
+            *(partial(self.validity, fields[key]) for key in fields if key == "valid"),
+            partial(self._workstations, fields.get("workstations")),
+            partial(self._reason, fields.get("reason")))
+
+    def _subject(self, node: yaml.Node, fields: dict[str, yaml.Node]) -> Subject:
         if ("user" in fields) == ("group" in fields):
             raise self.document.complain(node, "a grant must name either a user or a group",
                                          "write `user:` or `group:`, one of them")
         kind = SubjectKind.USER if "user" in fields else SubjectKind.GROUP
-        subject = Subject(kind, self.match(
+        database = "passwd" if kind == SubjectKind.USER else "group"
+        return Subject(kind, self.match(
             _SUBJECT, fields[kind], self.document.text(fields[kind], kind), f"a {kind} name",
-            f"write the {kind}'s name as `getent` prints it"))
-        consoles = tuple(dict.fromkeys(
-            self.reference(item, "console", self.consoles)
-            for item in self.document.one_or_more(fields["console"], "console")))
-        schedules, names = self.schedules(fields)
-        return Grant(subject, consoles, self.document.mark(node), schedules,
-                     self.validity(fields["valid"]) if "valid" in fields else (0, FOREVER),
-                     self._workstations(fields.get("workstations")),
-                     self._reason(fields.get("reason")), names)
+            f"write the {kind}'s name as `getent {database}` prints it"))
+
+    def _granted(self, node: yaml.Node) -> tuple[Console, ...]:
+        return tuple(dict.fromkeys(self.each(
+            self.document.one_or_more(node, "console"),
+            lambda item: self.reference(item, "console", self.consoles))))
 
     def _workstations(self, node: yaml.Node | None) -> tuple[str, ...]:
         if node is None:
             return ()
-        return tuple(
-            self.match(_HOST_GLOB, item, self.document.text(item, "a workstation"),
-                       "a host name or a pattern of one", "write it like pc7 or front-*")
-            for item in self.document.one_or_more(node, "workstations"))
+        return tuple(self.each(
+            self.document.one_or_more(node, "workstations"), lambda item: self.match(
+                _HOST_GLOB, item, self.document.text(item, "a workstation"),
+                "a host name or a pattern of one", "write it like pc7 or front-*")))
 
     def _reason(self, node: yaml.Node | None) -> str:
         if node is None:

@@ -9,8 +9,10 @@ from typing import TypeVar
 
 import yaml
 
+from conf.problems import Problem
 from conf.yamlnodes import BadEntry, Document
 
+_S = TypeVar("_S")
 _T = TypeVar("_T")
 
 _GUESSES = 20_000
@@ -59,6 +61,40 @@ class EntryReader:
                 continue
             if not self.document.is_spoilt:
                 into[name] = entry
+
+    def each(self, items: Iterable[_S], read: Callable[[_S], _T]) -> list[_T]:
+        """Read all the items, whatever is wrong with some, so that all that is wrong is told."""
+        found = []
+        is_good = True
+        for item in items:
+            try:
+                found.append(read(item))
+            except BadEntry:
+                is_good = False
+        if not is_good:
+            raise BadEntry
+        return found
+
+    def whole(self, is_good: bool, read: Callable[[], _T], *parts: Callable[[], object]) -> _T:
+        """An entry, by ``read``. Where that fails, or is not worth a try, each of its parts is
+        read by itself, so that all that is wrong with it is told."""
+        problems = self.document.problems
+        before = len(problems)
+        found: list[Problem] = []
+        if is_good:
+            try:
+                return read()
+            except BadEntry:
+                found = problems[before:]
+                del problems[before:]
+        for part in parts:
+            try:
+                part()
+            except BadEntry:
+                continue
+        if len(problems) == before:  # only the parts together are wrong
+            problems += found
+        raise BadEntry
 
     def fields(self, node: yaml.Node, what: str, known: tuple[str, ...],
                required: tuple[str, ...] = ()) -> dict[str, yaml.Node]:

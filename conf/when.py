@@ -1,13 +1,14 @@
 """Reading when a grant counts: windows, exceptions, calendars, validity."""
 
 import re
+from functools import partial
 from itertools import pairwise
 
 import yaml
 
 from conf.calendars import CODE, UnknownHolidays, check_code
 from conf.grantline import FOREVER
-from conf.intervals import DAY, EVERY_DATE, Dates, Interval, Window
+from conf.intervals import DAY, EVERY_DATE, Interval, Window
 from conf.model import Calendar, Exceptions, NamedWindow, Schedule
 from conf.reading import EntryReader
 from conf.times import (
@@ -73,11 +74,19 @@ class WhenReader(EntryReader):
         if not isinstance(node, yaml.MappingNode):
             return NamedWindow(name, Schedule(self.zone, self._windows(node, f"window {name!r}")),
                                self.document.mark(node))
-        fields = self.fields(node, f"window {name!r}", ("when", "timezone", "except"))
-        windows = self._windows(fields["when"], "when") if "when" in fields else _ALL_TIME
-        zone = self.timezone(fields["timezone"]) if "timezone" in fields else self.zone
-        return NamedWindow(name, Schedule(zone, windows, self._except(fields)),
-                           self.document.mark(node))
+        fields, is_good = self.read_fields(node, f"window {name!r}",
+                                           ("when", "timezone", "except"))
+
+        def windows() -> tuple[Window, ...]:
+            return self._windows(fields["when"], "when") if "when" in fields else _ALL_TIME
+
+        def zone() -> str:
+            return self.timezone(fields["timezone"]) if "timezone" in fields else self.zone
+
+        return self.whole(
+            is_good, lambda: NamedWindow(name, Schedule(zone(), windows(), self._except(fields)),
+                                         self.document.mark(node)),
+            windows, zone, partial(self._except, fields))
 
     def schedules(self, fields: dict[str, yaml.Node],
                   ) -> tuple[tuple[Schedule, ...] | None, tuple[str, ...]]:
@@ -138,14 +147,19 @@ class WhenReader(EntryReader):
         names = []
         items = self.document.one_or_more(node, "when")
         self._refuse_torn_literals(items)
-        for item in items:
+
+        def read(item: yaml.Node) -> NamedWindow | tuple[Window, ...]:
             text = self.document.raw(item, "when", _ITEMS)
             if text in self.windows:
-                named = self.intact(item, "window", text, self.windows[text])
-                schedules.append(named.schedule)
-                names.append(text)
+                return self.intact(item, "window", text, self.windows[text])
+            return self._literal(item, text)
+
+        for found in self.each(items, read):
+            if isinstance(found, NamedWindow):
+                schedules.append(found.schedule)
+                names.append(found.name)
             else:
-                literals += self._literal(item, text)
+                literals += found
         if literals:
             schedules.append(Schedule(self.zone, tuple(literals)))
         return schedules, tuple(names)
@@ -153,13 +167,15 @@ class WhenReader(EntryReader):
     def _windows(self, node: yaml.Node, what: str) -> tuple[Window, ...]:
         nodes = self.document.one_or_more(node, what)
         self._refuse_torn_literals(nodes)
-        found: list[Window] = []
-        for item in nodes:
+
+        def read(item: yaml.Node) -> tuple[Window, ...]:
             text = self.document.raw(item, what, _ITEMS)
             if text in self.windows:
                 raise self.document.complain(item, "a window can't refer to another window",
                                              "name both in the grant's `when`")
-            found += self._literal(item, text)
+            return self._literal(item, text)
+
+        found = [window for windows in self.each(nodes, read) for window in windows]
         self._refuse_too_many(node, "windows", len(found), MAX_WINDOWS)
         return tuple(dict.fromkeys(found))
 
@@ -204,21 +220,21 @@ class WhenReader(EntryReader):
         return self._exceptions(fields["except"], "except")
 
     def _exceptions(self, node: yaml.Node, what: str, is_calendar: bool = False) -> Exceptions:
-        dates: list[Dates] = []
-        holidays: list[str] = []
-        for item in self.document.one_or_more(node, what):
+
+        def read(item: yaml.Node) -> Exceptions:
             text = self.document.raw(item, what, _ITEMS)
             if text in self.calendars and is_calendar:
                 raise self.document.complain(item, "a calendar can't refer to another",
                                              "name both under `except:`")
             if text in self.calendars:
-                days = self.intact(item, "calendar", text, self.calendars[text]).exceptions
-            else:
-                days = self._days(item, text)
-            dates += days.dates
-            holidays += days.holidays
-            self._refuse_too_many(node, "excepted dates and spans", len(dates), MAX_EXCEPTED)
-        return Exceptions(tuple(dates), tuple(dict.fromkeys(holidays)))
+                return self.intact(item, "calendar", text, self.calendars[text]).exceptions
+            return self._days(item, text)
+
+        found = self.each(self.document.one_or_more(node, what), read)
+        self._refuse_too_many(node, "excepted dates and spans",
+                              sum(len(days.dates) for days in found), MAX_EXCEPTED)
+        return Exceptions(tuple(span for days in found for span in days.dates), tuple(
+            dict.fromkeys(code for days in found for code in days.holidays)))
 
     def _days(self, node: yaml.Node, text: str) -> Exceptions:
         try:
