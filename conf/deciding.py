@@ -1,7 +1,7 @@
 """Questions to a policy: who may what, when, and why not. Pure: everything is passed in."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
@@ -140,7 +140,12 @@ def _lacks_in_time(policy: Policy, grant: Grant, at: int) -> list[str]:
         return [f"it is not valid before {_local(start, policy)}"]
     if at >= end:
         return [f"it has expired at {_local(end, policy)}"]
-    return [] if intervals_of([grant], at, at + 1) else ["its window is not open then"]
+    if intervals_of([grant], at, at + 1):
+        return []
+    without = replace(grant, schedules=tuple(
+        replace(schedule, exceptions=Exceptions()) for schedule in grant.schedules or ()))
+    return ["that day is excepted" if intervals_of([without], at, at + 1) else
+            "its window is not open then"]
 
 
 def _local(instant: int, policy: Policy) -> str:

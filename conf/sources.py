@@ -24,21 +24,25 @@ def paths_of(path: str) -> tuple[list[str], list[Problem]]:
     is wrong with the directory, all of whose files are left out then."""
     directory = directory_of(path)
     try:
-        names = sorted(name for name in os.listdir(directory)
-                       if name.endswith(".yaml") and not name.startswith("."))
+        there = [name for name in os.listdir(directory) if not name.startswith(".")]
     except FileNotFoundError:
         return [path], []
     except OSError as error:
         return [path], [_unreadable(directory, f"can't be read: {error.strerror}",
                                     "make it a directory that root can read")]
+    names = sorted(name for name in there if name.endswith(".yaml"))
     if len(names) >= MAX_FILES:
         return [path], [_unreadable(directory, f"holds {len(names)} files",
                                     f"join some of them: at most {MAX_FILES - 1} beside the main "
                                     f"one")]
     odd = [name for name in names if not name.isprintable()]
+    unread = sorted(name for name in there if name.lower().endswith(".yml"))
     return ([path, *(os.path.join(directory, name) for name in names if name not in odd)],
             [_unreadable(directory, f"holds a file with an odd name: {name!a}", "rename it")
-             for name in odd])
+             for name in odd]
+            + [_unreadable(os.path.join(directory, name),
+                           "is not read: only files that end in .yaml are",
+                           f"rename it to {name[:-4]}.yaml") for name in unread])
 
 
 def read_trusted(path: str, owner: int = 0) -> list[Content]:

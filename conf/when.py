@@ -190,7 +190,8 @@ class WhenReader(EntryReader):
             if _WORD.fullmatch(text) and text[:2].capitalize() not in _BEGINNINGS:
                 raise self.document.complain(
                     node, f"there is no window {text!r}, and it is no day",
-                    self.meant(text, self.windows)) from None
+                    f"did you mean {close!r}?" if close else
+                    f"define it under `windows:`; days are {' '.join(DAYS)}") from None
             remedy = f"did you mean the window {close!r}?" if close else error.remedy
             raise self.document.complain(node, error.fact, remedy, error.offset) from None
 

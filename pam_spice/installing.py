@@ -71,7 +71,7 @@ def setup_steps() -> list[Step]:
     steps += [
         Step("enable and start the units", lambda: not is_new and _units_are_active(),
              _start_units),
-        Step("look whether firewall and sudo are as the policy says", lambda: False,
+        Step("put firewall and sudo as the policy says", lambda: False,
              lambda: run(["/usr/sbin/pam-spice", "reconcile"])),
     ]
     return steps
@@ -254,6 +254,15 @@ def setup_notes() -> list[str]:
                         for line in pamstack.stack_lines(pamstack.profile(services)))
         notes.append("There is no pam-auth-update here: put these lines after pam_systemd's into "
                      "the session stack of the services that count:\n" + lines.rstrip())
+    parsed = Source(paths.POLICY).parsed
+    if os.path.exists(paths.POLICY) and parsed.policy is None:
+        notes.append("The policy can't be used, so nobody gets a console: see pam-spice check.")
+    elif parsed.policy is not None and parsed.problems:
+        notes.append("An entry of the policy has an error and grants nothing: see pam-spice check.")
+    for server in parsed.policy.servers.values() if parsed.policy else ():
+        if not os.path.exists(server.ca_file):
+            notes.append(f"The CA file {server.ca_file} is missing: no console of {server.name} "
+                         f"can be opened. Copy it from the server.")
     if not os.path.exists(paths.POLICY):
         notes.append(f"Nothing is enforced yet: write {paths.POLICY} (an example is "
                      f"{paths.PREFIX}/conf/policy.yaml), then run pam-spice check.")

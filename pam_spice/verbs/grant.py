@@ -53,7 +53,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
                     f"console in the user's live sessions too.")
     parser.add_argument("user", metavar="USER", help="the login name")
     parser.add_argument("console", metavar="CONSOLE", help="as the policy names it")
-    parser.add_argument("--for", dest="duration", metavar="TIME", required=True,
+    parser.add_argument("--for", dest="duration", metavar="DURATION", required=True,
                         help="like 2h, 90m, 1d12h; 31 days at most")
     add_reason(parser, required=True)
     parser.set_defaults(run=run)

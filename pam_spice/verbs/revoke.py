@@ -29,9 +29,12 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         description="Closes all consoles of the user in his live sessions, with their "
                     "connections. Without --until his next login has them again; with it he has "
                     "none before that time, in no session.")
-    parser.add_argument("user", metavar="USER", help="the login name, or a uid")
+    parser.add_argument("user", metavar="USER",
+                        help="the login name; of somebody who is logged in also the uid")
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--until", metavar="TIME", help="like 2026-11-30 or 2026-11-23T18:00")
+    how.add_argument("--until", metavar="TIME",
+                     help="like 2026-11-23T18:00, or 2026-11-30: he has them again from the "
+                          "beginning of that day on")
     how.add_argument("--lift", action="store_true",
                      help="end an earlier revocation; the policy counts again, at once")
     add_reason(parser, required=False)
@@ -54,10 +57,15 @@ def run(arguments: argparse.Namespace) -> int:
             lines = _lift(user, uid, arguments.reason)
     else:
         lines = _revoke(user, uid, until, arguments.reason)
-    for line in lines or [f"{user} has no console open"]:
+    for line in lines or ([] if arguments.lift else [f"{user} has no console open"]):
         print(line)
     if until is not None and zone is not None:
         print(f"{user} has no console before {local(until, zone)}")
+    elif arguments.lift:
+        print(f"{user} has the consoles of the policy again")
+    else:
+        print(f"the next login of {user} has the consoles of the policy again; to keep them from "
+              f"him: --until TIME")
     return YES
 
 

@@ -95,6 +95,8 @@ def _print(document: dict[str, object]) -> None:
     assert isinstance(guard, dict) and isinstance(policy, dict) and isinstance(sessions, list)
     if not guard["loaded"] and policy["outcome"] == "missing":
         print(f"guard: nothing is guarded before there is a policy: write {paths.POLICY}")
+    elif not guard["loaded"] and not guard["endpoints"]:
+        print("guard: nothing is guarded before there is a usable policy: see pam-spice check")
     else:
         print(f"guard: {'loaded' if guard['loaded'] else 'NOT LOADED: run pam-spice reconcile'}")
     for endpoint in guard["endpoints"]:

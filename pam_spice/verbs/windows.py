@@ -21,8 +21,10 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser = verbs.add_parser("windows", help="list when a user's consoles are open")
     parser.add_argument("user", metavar="USER", help="the login name")
     parser.add_argument("console", metavar="CONSOLE", nargs="?")
-    parser.add_argument("--from", dest="start", metavar="TIME", required=True)
-    parser.add_argument("--to", dest="end", metavar="TIME", required=True)
+    parser.add_argument("--from", dest="start", metavar="TIME", required=True,
+                        help="like 2026-11-23T18:00, or 2026-11-23: the beginning of that day")
+    parser.add_argument("--to", dest="end", metavar="TIME", required=True,
+                        help="the same: of a date its beginning, so write the day after the last")
     add_asker(parser)
     add_common(parser)
     parser.set_defaults(run=run)

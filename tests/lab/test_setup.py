@@ -20,7 +20,7 @@ def installed(lab: Lab, stage: Stage) -> Iterator[Lab]:
 
 def test_setup_again_finds_nothing_to_write(installed: Lab) -> None:
     planned = installed.workstation.run(["pam-spice", "setup", "--dry-run"]).stdout
-    assert planned.splitlines() == ["would look whether firewall and sudo are as the policy says"]
+    assert planned.splitlines() == ["would put firewall and sudo as the policy says"]
 
 
 def test_setup_puts_back_what_an_update_took_away(installed: Lab) -> None:

@@ -232,8 +232,10 @@ def test_files_are_read_by_name_and_only_those_that_end_in_yaml_and_begin_withou
         write(room / "policy.d", name, "grants: [x]\n")
     assert [problem.mark.file.removeprefix(f"{room}/policy.d/")
             for problem in read(room).parsed.problems] == [
-        "10.yaml", "9.yaml", "B.yaml", "a.yaml", "b.yaml", f"{room}/policy.d"]
-    assert read(room).parsed.problems[-1].fact == (
+        "10.yaml", "9.yaml", "B.yaml", "a.yaml", "b.yaml", f"{room}/policy.d", "a.yml"]
+    assert str(read(room).parsed.problems[-1]).endswith(
+        "is not read: only files that end in .yaml are\n  rename it to a.yaml")
+    assert read(room).parsed.problems[-2].fact == (
         r"holds a file with an odd name: 'a\nb.yaml'")
 
 

@@ -174,6 +174,19 @@ def test_explain_names_the_entry_that_decides_and_what_the_others_lack(
     assert document["reason"] == f"granted at {policy}:16"
 
 
+def test_explain_tells_an_excepted_day_from_a_closed_window(
+        policy: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(policy).write_text(POLICY.replace("when: [Mon, Tue]}",
+                                           "when: [Mon, Tue], except: 2026-11-23}"))
+    lacks = []
+    for day in ("2026-11-23", "2026-11-25"):
+        _, document = asked(capsys, "explain", "maggie", "webdev", "--at", f"{day}T12:00:00Z",
+                            "--groups", "", "--policy", policy)
+        assert isinstance(document, dict)
+        lacks.append(document["entries"][0]["lacks"])
+    assert lacks == [["that day is excepted"], ["its window is not open then"]]
+
+
 def test_explain_takes_groups_from_the_command_line(policy: str,
                                                     capsys: pytest.CaptureFixture[str]) -> None:
     question = ["explain", "someone", "webdev", "--at", "2026-11-28T02:00:00", "--policy", policy]
