@@ -141,7 +141,7 @@ class CompiledPolicy:
         """Whether any grant names a group, also one that is skipped: if not, a login need not ask
         NSS for groups."""
         return any(self._map[at:at + len(key)] == key for key, at in (
-            (key, self._first_line_from(key)) for key in (b"group:", b"skipped:group:")))
+            (key, self._first_line_from(key)) for key in (b"group:", f"{SKIPPED}group:".encode())))
 
     def body(self) -> bytes:
         """The grants' lines as they lie in the file: other than before if any grant is."""

@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 
-from conf.compiling import Source
 from conf.model import ParsedPolicy, Policy
 from conf.parser import parse_files
-from conf.sources import read_any
+from conf.sources import Content, read_any, read_trusted
 from conf.zones import UnknownZone, load_zone, local_zone_name
 from pam_spice import paths
 from pam_spice.locking import Lock
@@ -37,7 +36,7 @@ def need_root() -> None:
 def need_valid_policy() -> Policy:
     """The workstation's policy. Raises UsageError where it has an error: what would be taken from
     people then, or given to them, is not what the admin has written."""
-    parsed = Source(paths.POLICY).parsed
+    parsed = read_policy(None)
     if parsed.policy is None or parsed.problems:
         raise UsageError("the policy has an error, see pam-spice check; nothing is changed")
     return parsed.policy
@@ -84,17 +83,20 @@ def add_reason(parser: argparse.ArgumentParser, required: bool) -> None:
                         help="why, in a line; it is written to the journal")
 
 
-def read_policy(path: str | None) -> ParsedPolicy:
-    """The policy at ``path``, whoever owns it; or the workstation's own, checked as a login does.
-
-    Raises UsageError where the file can't be read.
-    """
+def read_contents(path: str | None) -> list[Content]:
+    """The text of the policy at ``path``, whoever owns it; or of the workstation's own, as a login
+    reads it. Raises UsageError where the file can't be read."""
     if path is None:
-        return Source(paths.POLICY).parsed
+        return read_trusted(paths.POLICY)
     try:
-        return parse_files(read_any(path))
+        return read_any(path)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
+
+
+def read_policy(path: str | None) -> ParsedPolicy:
+    """What that text means. Raises UsageError where the file can't be read."""
+    return parse_files(read_contents(path))
 
 
 def need_policy(path: str | None) -> Policy:

@@ -12,9 +12,8 @@ from conf.lint.written import look_through
 from conf.model import Policy
 from conf.parser import parse_files
 from conf.problems import Problem, printable
-from conf.sources import Content, read_any, read_trusted
-from pam_spice import paths
-from pam_spice.verbs import NO, USAGE, YES, UsageError, add_common, print_json
+from conf.sources import Content
+from pam_spice.verbs import NO, USAGE, YES, add_common, print_json, read_contents
 
 _LINT_PAGE = Path(__file__).resolve().parents[2] / "docs/lint.md"  # installed beside us
 
@@ -36,7 +35,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 def run(arguments: argparse.Namespace) -> int:
     """0: no problem and no finding; 1: entries with problems, which are skipped, or findings;
     2: nothing of it is usable."""
-    contents = _read(arguments.policy)
+    contents = read_contents(arguments.policy)
     parsed = parse_files(contents)
     is_linted = arguments.lint or arguments.online
     findings = (_lint(parsed.policy, contents, arguments.online)
@@ -83,17 +82,6 @@ def _print_problems(problems: Sequence[Problem]) -> None:
         more = f" and {len(found) - _MOST_PLACES} more" if len(found) > _MOST_PLACES else ""
         print(printable(f"{cause} has an error itself, so what refers to it is skipped too: "
                         f"{', '.join(found[:_MOST_PLACES])}{more}"), file=sys.stderr)
-
-
-def _read(path: str | None) -> list[Content]:
-    """The text at ``path``, whoever owns it; or of the workstation's own policy, as a login reads
-    it. Raises UsageError where the file can't be read."""
-    if path is None:
-        return read_trusted(paths.POLICY)
-    try:
-        return read_any(path)
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from None
 
 
 def _lint(policy: Policy, contents: Sequence[Content], is_online: bool) -> list[Finding]:

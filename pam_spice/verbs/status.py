@@ -1,7 +1,6 @@
 """``pam-spice status``: who is here, what is open."""
 
 import argparse
-import os
 import time
 from datetime import datetime
 
@@ -12,7 +11,7 @@ from pam_spice import paths, sockets
 from pam_spice.desired import allows
 from pam_spice.firewall import Chain, nft
 from pam_spice.revocations import read_revocations
-from pam_spice.verbs import NO, YES, UsageError, iso, need_root, print_json
+from pam_spice.verbs import NO, YES, iso, need_root, need_set_up, print_json
 from session.records import Record, read_records
 
 _AHEAD = 60 * DAY
@@ -28,8 +27,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 def run(arguments: argparse.Namespace) -> int:
     """0: the guard stands and the policy has no problem; 1: not."""
     need_root()
-    if not os.path.isdir(paths.STATE):
-        raise UsageError("pam-spice is not set up here: run pam-spice setup")
+    need_set_up()
     now = int(time.time())
     observed = nft.observe()
     chains = observed.chains if observed else {}
