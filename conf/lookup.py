@@ -1,13 +1,12 @@
 """The compiled policy, as a login reads it: a header, then grants sorted by subject.
 
-On the login path: imports ``os``, ``mmap`` and nothing slow. A login maps the file and finds its
-few lines by bisection, so its cost does not grow with the policy.
+On the login path: imports ``os`` and nothing slow. A login reads the header and finds its few
+lines by bisection, so its cost does not grow with the policy.
 
 The file is text. The header's lines are ``key value``; it ends with ``check CRC``. The body holds
 one grant a line (``conf.grantline``), sorted by its bytes.
 """
 
-import mmap
 import os
 from zlib import crc32
 
@@ -20,6 +19,8 @@ SKIPPED = "skipped:"
 """Begins the line of a grant that has an error: for whom, where it is, what is wrong."""
 
 MAX_HEADER = 4 * 1024 * 1024
+_MOST_LINES = 512
+"""Bytes; longer lines take a second look."""
 
 Endpoint = tuple[str, int, int]
 """(address, first port, last port): one guarded range."""
@@ -44,27 +45,30 @@ class CompiledPolicy:
     """An open compiled policy: one snapshot, whatever replaces the file meanwhile."""
 
     def __init__(self, path: str, owner: int = 0) -> None:
-        """Map the file; raises Unusable. ``owner``: see ``conf.files.open_trusted``."""
+        """Open the file; raises Unusable. ``owner``: see ``conf.files.open_trusted``."""
         try:
-            descriptor = open_trusted(path, owner)
+            self._descriptor = open_trusted(path, owner)
         except FileRefused as error:
             raise Unusable(str(error)) from None
         try:
-            self._map = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
-        except (ValueError, OSError) as error:  # ValueError: empty
-            raise Unusable(f"{path}: {error}") from None
-        finally:
-            os.close(descriptor)
-        try:
+            self._end = os.fstat(self._descriptor).st_size
             self._read_header()
-        except (ValueError, KeyError, IndexError) as error:
+        except (OSError, ValueError, KeyError, IndexError) as error:
             raise Unusable(f"{path}: damaged header: {error!r}") from None
 
+    def __del__(self) -> None:
+        if hasattr(self, "_descriptor"):
+            os.close(self._descriptor)
+
     def _read_header(self) -> None:
-        end = self._map.find(b"\ncheck ", 0, MAX_HEADER) + 1
-        body = self._map.find(b"\n", end) + 1
-        header = self._map[:end]
-        if not end or self._map[end:body] != b"check %08x\n" % crc32(header):
+        size = 4096
+        while (end := (text := os.pread(self._descriptor, size, 0)).find(b"\ncheck ") + 1) == 0 or (
+                body := text.find(b"\n", end) + 1) == 0:
+            if len(text) < size or size > MAX_HEADER:
+                raise ValueError("has no end")
+            size *= 4
+        header = text[:end]
+        if text[end:body] != b"check %08x\n" % crc32(header):
             raise ValueError("checksum")
         lines = header.decode().rstrip("\n").split("\n")
         if lines[0] != FORMAT:
@@ -94,7 +98,7 @@ class CompiledPolicy:
         self.settings = Settings(values["one_user"] == "1", values["require_seat"] == "1",
                                  tuple(filter(None, values["services"].split(","))))
         self._body = body
-        if len(self._map) - body != int(values["size"]):
+        if self._end - body != int(values["size"]):
             raise ValueError("truncated")
 
     def is_current(self, now: int) -> bool:
@@ -131,21 +135,20 @@ class CompiledPolicy:
         key = subject.encode() + b"\t"
         at = self._first_line_from(key)
         lines = []
-        while self._map[at:at + len(key)] == key:
-            end = self._line_end(at)
-            lines.append(self._map[at:end].decode("utf-8", "replace"))
-            at = end + 1
+        while (line := self._line_from(at)).startswith(key):
+            lines.append(line.decode("utf-8", "replace"))
+            at += len(line) + 1
         return lines
 
     def has_group_grants(self) -> bool:
         """Whether any grant names a group, also one that is skipped: if not, a login need not ask
         NSS for groups."""
-        return any(self._map[at:at + len(key)] == key for key, at in (
-            (key, self._first_line_from(key)) for key in (b"group:", f"{SKIPPED}group:".encode())))
+        return any(self._line_from(self._first_line_from(key)).startswith(key)
+                   for key in (b"group:", f"{SKIPPED}group:".encode()))
 
     def body(self) -> bytes:
         """The grants' lines as they lie in the file: other than before if any grant is."""
-        return self._map[self._body:]
+        return os.pread(self._descriptor, self._end - self._body, self._body)
 
     def all_grants(self) -> list[GrantLine]:
         """Every grant that is not damaged; takes time with the policy's size."""
@@ -158,22 +161,37 @@ class CompiledPolicy:
                 continue
         return grants
 
-    def _line_end(self, at: int) -> int:
-        end = self._map.find(b"\n", at)
-        return len(self._map) if end < 0 else end  # the last newline may be damaged
-
     def _first_line_from(self, key: bytes) -> int:
         """The offset of the first line that is not before ``key``."""
-        low, high = self._body, len(self._map)
+        low, high = self._body, self._end
         while low < high:
-            middle = (low + high) // 2
-            start = max(self._map.rfind(b"\n", low, middle) + 1, low)
-            end = self._line_end(start)
-            if self._map[start:end] < key:
-                low = end + 1
+            start = self._start_of((low + high) // 2, low)
+            line = self._line_from(start)
+            if line < key:
+                low = start + len(line) + 1
             else:
                 high = start
         return low
+
+    def _start_of(self, at: int, low: int) -> int:
+        """Where the line begins in which ``at`` lies, ``low`` being where one begins."""
+        size = _MOST_LINES
+        while True:
+            start = max(low, at - size)
+            newline = os.pread(self._descriptor, at - start, start).rfind(b"\n")
+            if newline >= 0 or start == low:
+                return start + newline + 1
+            size *= 4
+
+    def _line_from(self, start: int) -> bytes:
+        """The line that begins there, without its newline; nothing at the end."""
+        size = _MOST_LINES
+        while True:
+            text = os.pread(self._descriptor, size, start)
+            end = text.find(b"\n")
+            if end >= 0 or len(text) < size:  # the last newline may be damaged
+                return text[:end] if end >= 0 else text
+            size *= 4
 
 
 def stamp(path: str) -> str:

@@ -1,7 +1,5 @@
 """What should be: from sessions, records and the clock to records and chains. Pure."""
 
-from __future__ import annotations
-
 from conf.grantline import FOREVER
 from conf.intervals import DAY, Interval, merged
 from pam_spice.firewall import Chain, Rule
@@ -27,7 +25,7 @@ def horizon(now: int) -> Interval:
     return today - DAY, today + _HORIZON
 
 
-def chain_of(records: Iterable[Record], gid: int, now: int) -> Chain:
+def chain_of(records: "Iterable[Record]", gid: int, now: int) -> Chain:
     """The rules that one user's records ask for, in a fixed order."""
     if now < FIRST_SANE_SECOND:
         return ()
@@ -54,7 +52,7 @@ def allows(chain: Chain, address: str, port: int, now: float) -> bool:
                and (now < rule[4] or not rule[4]) for rule in chain)
 
 
-def next_edge(chains: Iterable[Chain], now: float) -> int | None:
+def next_edge(chains: "Iterable[Chain]", now: float) -> int | None:
     """The next instant at which a rule begins or ends to count."""
     return min((edge for chain in chains for rule in chain for edge in rule[3:] if edge > now),
                default=None)
@@ -62,7 +60,7 @@ def next_edge(chains: Iterable[Chain], now: float) -> int | None:
 
 def desired_records(sessions: list[LogindSession], records: dict[str, Record],
                     one_user: bool | None,
-                    admitted: Callable[[LogindSession], Record | None],
+                    admitted: "Callable[[LogindSession], Record | None]",
                     ) -> dict[str, Record]:
     """The record that each session should have.
 

@@ -8,6 +8,7 @@ that holds the PAM session is logind's leader of the session.
 # ``signal`` costs 8 ms, for its enums; this is the built-in module beneath it.
 import _signal  # type: ignore[import-not-found]
 import os
+import time
 
 _TIME_LIMIT = 8
 """Seconds; a login must never wait longer, whatever hangs: NSS, nft, a lock."""
@@ -30,19 +31,21 @@ def main(phase: str) -> int:
 
     from pam_spice import journal
     from pam_spice.reconcile import Reconciliation
-    from pam_spice.run import CommandFailed, limit_all
 
-    limit_all(_CHILDREN_LIMIT)
     leader = os.getppid()
+    began = time.monotonic()
     try:
         try:
             Reconciliation(leader, phase).run()
-        except CommandFailed:
+        except Exception as error:
             # The table may have been flushed; the whole workstation is put right then.
+            journal.log(journal.WARNING, f"{phase}: {error!r}; now everything is looked at",
+                        event="hook-again", phase=phase)
+            from pam_spice.run import limit_all
+
+            limit_all(_CHILDREN_LIMIT - (time.monotonic() - began))
             Reconciliation(leader, phase, full=True).run()
     except Exception as error:  # a defect of ours too must be heard of, and never end a login
         journal.log(journal.ERROR, f"{phase}: {error!r}", event="hook-failed", phase=phase)
         return 1
     return 0
-
-

@@ -13,14 +13,13 @@ from conf.files import write_atomically
 from conf.grantline import FOREVER, GrantLine
 from conf.lookup import CompiledPolicy, Endpoint, Unusable
 from conf.viewer import VIEWER_GROUP
-from pam_spice import journal, paths, sockets
+from pam_spice import journal, paths
 from pam_spice.desired import FIRST_SANE_SECOND, allows, desired_chains, desired_records
-from pam_spice.firewall import Chain, Observed, nft
+from pam_spice.firewall import Chain, KernelRefused, netlink
 from pam_spice.locking import Lock
 from pam_spice.plan import Plan
 from pam_spice.policy import current_policy
 from pam_spice.revocations import read_revocations
-from pam_spice.run import CommandFailed
 from session.eligibility import LIVING_STATES, is_alive, is_ordinary, why_not_eligible
 from session.logind import LogindSession, LogindSilent, is_session_id, read_sessions
 from session.processes import start_ticks
@@ -32,6 +31,7 @@ from session.records import (
     overwrite_record,
     read_records,
     recorded_names,
+    records_of,
     remove_record,
     write_record,
 )
@@ -39,6 +39,8 @@ from session.records import (
 TYPE_CHECKING = False  # typing and collections are slow to import, and a login needs neither
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from pam_spice.firewall import Observed
 
 Admissions = dict[tuple[str, int], Record]
 """New sessions' records, by (session, leader)."""
@@ -69,6 +71,7 @@ class Reconciliation:
         self.lost: set[str] = set()  # recorded, their leader lives, but logind doesn't list them
         self.policy: CompiledPolicy | None = None
         self.endpoints: list[Endpoint] = []
+        self.names: list[str] = []  # of all that lies beside the records
         self.records: dict[str, Record] = {}
         self.chains: dict[int, Chain] = {}
         self.plan = Plan()
@@ -89,7 +92,8 @@ class Reconciliation:
         with Lock(paths.LOCK):
             if self.is_full:
                 self._reopen_policy()
-            known = read_records()
+            self.names = recorded_names()
+            known = records_of(self.names)
             self._plan_records(known, admissions)
             if not dry_run:
                 self._write_records(known)
@@ -134,8 +138,8 @@ class Reconciliation:
             sessions = read_sessions()
         except LogindSilent:
             return {}
-        records = read_records()
         names = recorded_names()
+        records = records_of(names)
         admitted: Admissions = {}
         for session in sessions:
             known = records.get(session.id)
@@ -247,7 +251,7 @@ class Reconciliation:
                 for session, record in self.records.items()}
         self.plan.write = [record for session, record in self.records.items()
                            if known.get(session) is not record]
-        self.plan.remove = [name for name in recorded_names()
+        self.plan.remove = [name for name in self.names
                             if name not in self.records and name not in self.unreadable]
 
     def _revocations(self) -> dict[int, int] | None:
@@ -299,7 +303,7 @@ class Reconciliation:
         touched |= {self.records[session].uid for session in self.lost}
         self.chains = {} if gid is None else desired_chains(present, gid, self.now)
         if self.is_full:
-            self._compare(nft.observe())
+            self._compare()
         else:
             self.plan.set = {uid: chain for uid, chain in self.chains.items() if uid in touched}
             self.plan.close = sorted(touched - set(self.chains))
@@ -312,14 +316,13 @@ class Reconciliation:
             # One bad answer doesn't end a session whose leader lives; and opens nothing.
             journal.log(journal.WARNING, f"logind is silent, only kept what is open: {error}",
                         event="logind-silent")
-            self.unreadable = set(recorded_names()) - set(known)
+            self.unreadable = set(self.names) - set(known)
             return {session: record.in_state(CLOSED) if self._is_leaving(record.leader)
                     or session in self.strangers else record
                     for session, record in known.items()
                     if start_ticks(record.leader) == record.leader_start}
-        names = recorded_names()
         self.unreadable = {session.id for session in sessions
-                           if session.id not in known and session.id in names
+                           if session.id not in known and session.id in self.names
                            and is_alive(session)}
         counting = [session for session in sessions
                     if self._counts(session, known.get(session.id), admissions)]
@@ -365,41 +368,44 @@ class Reconciliation:
             saved = None
         if self.policy is None or not (self.policy.endpoints or self.policy.outcome == "valid"):
             return saved
+        from pam_spice.firewall import nft
+
         text = nft.render_guard(self.policy.endpoints)
         if saved != text:
             self.plan.guard_file = text
         return text
 
-    def _compare(self, observed: Observed | None) -> None:
+    def _compare(self) -> None:
+        from pam_spice.firewall import nft
+
+        observed = nft.observe()
         guard = self._guard_text()
-        chains = observed.chains if observed else {}
-        jumps = observed.jumps if observed else set()
         if guard is not None and (observed is None
                                   or nft.digest(observed, guard) != nft.seen_guard()):
             self.plan.guard = guard
+            self.plan.is_table_missing = observed is None
             self.plan.foreign = observed.foreign if observed else []
             self.plan.set = dict(self.chains)
-            self.plan.close = sorted(set(chains) - set(self.chains))
-            return
         if observed is None:
             return
-        self.plan.set = {uid: chain for uid, chain in self.chains.items()
-                         if chains.get(uid) != chain or uid not in jumps}
+        chains, jumps = observed.chains, observed.jumps
+        if self.plan.guard is None:
+            self.plan.set = {uid: chain for uid, chain in self.chains.items()
+                             if chains.get(uid) != chain or uid not in jumps}
         self.plan.close = sorted((set(chains) | jumps) - set(self.chains))
 
     # Applying
 
     def _apply(self) -> None:
         if self.plan.guard:
-            self._load_guard()
-        else:
-            if self.plan.close:
-                # First and by itself: of all that is done this alone needs no NSS (see nft).
-                nft.apply(nft.render_empty(self.plan.close))
-            if not self.is_full and self.phase == "close":
-                self._cut()
-            if transaction := self.plan.transaction():
-                nft.apply(transaction)
+            self._load_guard(self.plan.guard)
+        with netlink.Connection() as kernel:
+            kernel.change(self.plan.close, self.plan.set)
+            self._finish()
+
+    def _finish(self) -> None:
+        if not self.is_full and self.phase == "close":
+            self._cut()
         if self.plan.guard_file:
             try:
                 write_atomically(paths.GUARD, self.plan.guard_file.encode())
@@ -415,23 +421,34 @@ class Reconciliation:
         if self.plan.write or self.plan.remove:
             wake_watcher()
 
-    def _load_guard(self) -> None:
+    def _load_guard(self, guard: str) -> None:
+        from pam_spice.firewall import nft
+        from pam_spice.run import CommandFailed
+
+        if self.plan.is_table_missing:
+            try:  # live connections must find their chains when the guard begins to look
+                nft.apply(nft.BASE)
+                netlink.change([], self.plan.set)
+            except (CommandFailed, KernelRefused):  # the guard matters more
+                pass
         try:
-            nft.apply(self.plan.transaction())
+            nft.apply(nft.render_reload(guard, self.plan.foreign))
             observed = nft.observe()
         except CommandFailed:
             observed = None
         if observed is None or observed.foreign:
-            nft.apply(self.plan.transaction_from_nothing())
+            nft.apply(nft.DELETE_TABLE + guard)
             observed = nft.observe()
         if observed is not None:
-            nft.remember_guard(observed, self.plan.guard or "")
+            nft.remember_guard(observed, guard)
         journal.log(journal.WARNING, "the guard was loaded: it was missing or changed",
                     event="guard-loaded")
 
     def _cut(self) -> None:
         """Destroy connections that may not be: after their rules are gone, and with resets let
         out, so that neither side keeps a half and nothing can come between."""
+        from pam_spice import sockets
+
         now = time.time()
         doomed = [connection for connection in sockets.guarded_connections(self.endpoints)
                   if connection.is_orphan
@@ -448,6 +465,7 @@ class Reconciliation:
         if self.policy is None:
             return
         from pam_spice import pamstack, sudoers
+        from pam_spice.run import CommandFailed
 
         for what, follow in (
                 ("sudoers do", lambda p: sudoers.bring(p, self.records.values())),

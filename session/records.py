@@ -173,8 +173,13 @@ def recorded_names(directory: str = DIRECTORY) -> list[str]:
 
 def read_records(directory: str = DIRECTORY) -> dict[str, Record]:
     """All readable records, by session."""
+    return records_of(recorded_names(directory), directory)
+
+
+def records_of(names: list[str], directory: str = DIRECTORY) -> dict[str, Record]:
+    """The readable records among these names, by session."""
     records = {}
-    for name in filter(is_session_id, recorded_names(directory)):
+    for name in filter(is_session_id, names):
         record = read_record(name, directory)
         if record is not None:
             records[name] = record

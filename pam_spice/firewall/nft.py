@@ -1,7 +1,12 @@
-"""The table ``inet pam_spice``: rendering, applying, reading it back.
+"""The table ``inet pam_spice`` in nft's language: rendering, applying, reading it back.
 
-On the login path up to ``observe``, which imports ``json`` where it is called.
+Users' chains are not written here: ``netlink``.
 """
+
+import calendar
+import hashlib
+import json
+import time
 
 from zlib import crc32
 
@@ -9,14 +14,17 @@ from conf.files import write_atomically
 from conf.intervals import joined_ranges
 from conf.lookup import Endpoint
 from pam_spice import paths
-from pam_spice.firewall import Chain, Observed, Rule
+from pam_spice.firewall import SESSIONS, TABLE_NAME, Chain, Observed, Rule
 from pam_spice.run import CommandFailed, run
 
-TABLE = "inet pam_spice"
+TABLE = f"inet {TABLE_NAME}"
 DELETE_TABLE = f"add table {TABLE}\ndelete table {TABLE}\n"
-"""Added first, so that it can't fail where there is none."""
+"""Added first, so that it can't fail where there is none. A packet that is being judged at this
+very moment may be judged by halves, so this is for a table that can't be mended otherwise."""
 
-FLUSH_SESSIONS = f"flush map {TABLE} sessions\n"
+_SESSIONS = f"add map {TABLE} {SESSIONS} {{ typeof meta skuid : verdict; }}"
+BASE = f"add table {TABLE}\n{_SESSIONS}\n"
+"""What users' chains need; refuses nothing."""
 
 _OWNED = "meta skuid != @nobody"
 """Any owner at all: the match fails only where a packet has no socket any more."""
@@ -61,7 +69,7 @@ def render_guard(endpoints: list[Endpoint]) -> str:
         # with would be looked up in NSS by nft, which can hang.
         f"add set {TABLE} nobody {{ typeof meta skuid; }}",
         f"flush set {TABLE} nobody",
-        f"add map {TABLE} sessions {{ typeof meta skuid : verdict; }}",
+        _SESSIONS,
         f"add chain {TABLE} output "
         f"{{ type filter hook output priority {_PRIORITY}; policy accept; }}",
         f"add chain {TABLE} forward "
@@ -123,52 +131,14 @@ def render_guard(endpoints: list[Endpoint]) -> str:
     return "\n".join([*lines, ""])
 
 
-def chain_name(uid: int) -> str:
-    """The chain of a user, named by number: names are the user's to choose."""
-    return f"user-{uid:d}"
-
-
-def render_open(uid: int, rules: Chain) -> str:
-    """Put exactly these rules into the user's chain and send his packets there."""
-    name = chain_name(uid)
-    return "\n".join([f"add chain {TABLE} {name}", f"flush chain {TABLE} {name}",
-                      *(f"add rule {TABLE} {name} {_render_rule(rule)}" for rule in rules),
-                      f"add element {TABLE} sessions {{ {uid:d} : jump {name} }}", ""])
-
-
-def render_empty(uids: list[int]) -> str:
-    """Take all rules out of these chains, which refuses their users at once. Unlike the elements
-    of ``sessions``, chains are named without a uid that nft would look up in NSS."""
-    return "".join(f"add chain {TABLE} {chain_name(uid)}\nflush chain {TABLE} {chain_name(uid)}\n"
-                   for uid in uids)
-
-
-def render_close(uid: int) -> str:
-    """Take the user's chain away, whether or not it is there: what is deleted is added first."""
-    name = chain_name(uid)
-    element = f"element {TABLE} sessions {{ {uid:d} : jump {name} }}"
-    return "\n".join([f"add chain {TABLE} {name}", f"add {element}", f"delete {element}",
-                      f"flush chain {TABLE} {name}", f"delete chain {TABLE} {name}", ""])
-
-
-def render_removal(foreign: list[tuple[str, str]]) -> str:
-    """Take out what others put into our table; after our own rules, which may have used it, are
-    made anew."""
-    named = [(kind, name) for kind, name in foreign if kind in ("chain", "set", "map")]
-    return "".join([f"flush {kind} {TABLE} {name}\n" for kind, name in named]
-                   + [f"delete {kind} {TABLE} {name}\n" for kind, name in named])
-
-
-def _render_rule(rule: Rule) -> str:
-    address, port, gid, start, end = rule
-    family = "ip6" if ":" in address else "ip"
-    words = [f"{family} daddr {address} tcp dport {port:d} meta skgid {gid:d}"]
-    # Numbers: nft would read a date in its own time zone.
-    if start:
-        words.append(f"meta time >= {start:d}")
-    if end:
-        words.append(f"meta time < {end:d}")
-    return " ".join([*words, "counter accept"])
+def render_reload(guard: str, foreign: list[tuple[str, str]]) -> str:
+    """The guard in place of the one that is there, and out with what others put into our table
+    (kind and name): after our own rules, which may have used it, are made anew."""
+    named = [each for each in foreign if each[0] in ("chain", "set", "map")]
+    return "".join([guard,
+                    f"flush map {TABLE} {SESSIONS}\n" if len(named) < len(foreign) else "",
+                    *(f"flush {kind} {TABLE} {name}\n" for kind, name in named),
+                    *(f"delete {kind} {TABLE} {name}\n" for kind, name in named)])
 
 
 def apply(text: str, timeout: float = 10.0) -> None:
@@ -218,9 +188,6 @@ def remember_guard(observed: Observed, text: str) -> None:
 
 def parse_listing(listing: bytes) -> Observed:
     """Read what ``nft -j list table`` prints (libnftables-json(5)); raises ValueError."""
-    import hashlib
-    import json
-
     chains: dict[int, Chain | None] = {}
     jumps: set[int] = set()
     static: list[object] = []
@@ -244,6 +211,7 @@ def parse_listing(listing: bytes) -> Observed:
                 if verdict == {"jump": {"target": f"user-{key}"}}:
                     jumps.add(key)
                 else:
+                    foreign.append(("element", str(key)))
                     static.append(("foreign jump", key, verdict))
         if kind == "set" and name in ("cut4", "cut6"):
             value.pop("elem", None)  # packets add them
@@ -265,9 +233,6 @@ def _uid_of(chain: object) -> int | None:
 
 def _parse_rule(expressions: list[dict[str, object]]) -> Rule | None:
     """The rule, if it is one that render_open makes."""
-    import calendar
-    import time
-
     def match(left: object, operator: str = "==") -> object:
         for expression in expressions:
             found = expression.get("match")

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from pam_spice.firewall import nft
+from pam_spice.firewall import netlink, nft
 from tests.kernel import namespace as ns
 from tests.kernel.namespace import ENDPOINTS, GUARDED_PORT, USERS, V4, V6, VIEWER_GID, Client
 
@@ -18,8 +18,8 @@ def server_and_client(address: str) -> tuple[socket.socket, Client]:
     """An accepted connection of anne's viewer; what the server does with it is the test's."""
     ns.ip("addr", "add", f"{V4}/24", "dev", "lo")
     ns.ip("addr", "add", f"{V6}/64", "dev", "lo", "nodad")
-    nft.apply(nft.render_guard(ENDPOINTS) + nft.render_open(
-        ANNE, tuple((each, GUARDED_PORT, VIEWER_GID, 0, 0) for each in (V4, V6))))
+    nft.apply(nft.render_guard(ENDPOINTS))
+    netlink.change([], {ANNE: tuple((each, GUARDED_PORT, VIEWER_GID, 0, 0) for each in (V4, V6))})
     listener = socket.create_server(
         (address, GUARDED_PORT), family=socket.AF_INET6 if ":" in address else socket.AF_INET)
     client = Client(ANNE, VIEWER_GID, address, GUARDED_PORT)
@@ -40,7 +40,7 @@ def ended(connection: socket.socket) -> str:
 @BOTH
 def test_a_client_that_sends_loses_both_halves_and_its_data_is_not_delivered(address: str) -> None:
     connection, client = server_and_client(address)
-    nft.apply(nft.render_close(ANNE))
+    netlink.change([ANNE], {})
     assert client.say() == "ConnectionResetError"
     assert ended(connection) == "ConnectionResetError"
 
@@ -48,7 +48,7 @@ def test_a_client_that_sends_loses_both_halves_and_its_data_is_not_delivered(add
 @BOTH
 def test_a_client_that_closes_loses_both_halves(address: str) -> None:
     connection, client = server_and_client(address)
-    nft.apply(nft.render_close(ANNE))
+    netlink.change([ANNE], {})
     client.close()
     assert ended(connection) in ("ConnectionResetError", "b''")
     connection.close()
@@ -58,7 +58,7 @@ def test_a_client_that_closes_loses_both_halves(address: str) -> None:
 @BOTH
 def test_a_client_that_only_listens_loses_both_halves_when_the_server_sends(address: str) -> None:
     connection, client = server_and_client(address)
-    nft.apply(nft.render_close(ANNE))
+    netlink.change([ANNE], {})
     connection.sendall(b"frame")
     connection.setblocking(True)
     assert ns.until(lambda: ns.established(GUARDED_PORT) == []), ns.established(GUARDED_PORT)
@@ -68,7 +68,7 @@ def test_a_client_that_only_listens_loses_both_halves_when_the_server_sends(addr
 @BOTH
 def test_a_client_that_is_killed_loses_both_halves(address: str) -> None:
     connection, client = server_and_client(address)
-    nft.apply(nft.render_close(ANNE))
+    netlink.change([ANNE], {})
     os.kill(client.pid, 9)
     assert ended(connection) in ("ConnectionResetError", "b''")
     connection.close()
@@ -77,12 +77,12 @@ def test_a_client_that_is_killed_loses_both_halves(address: str) -> None:
 
 def test_the_reset_towards_the_server_opens_nothing_for_the_next_connection() -> None:
     connection, client = server_and_client(V4)
-    nft.apply(nft.render_close(ANNE))
+    netlink.change([ANNE], {})
     client.say()
     ended(connection)
     again = Client(ANNE, VIEWER_GID, V4, GUARDED_PORT)
     assert again.state == "ConnectionRefusedError"
-    nft.apply(nft.render_open(ANNE, ((V4, GUARDED_PORT, VIEWER_GID, 0, 0),)))
+    netlink.change([], {ANNE: ((V4, GUARDED_PORT, VIEWER_GID, 0, 0),)})
     time.sleep(0.1)
     once_more = Client(ANNE, VIEWER_GID, V4, GUARDED_PORT)
     assert once_more.state == "connected"

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from pam_spice.firewall import Chain, Observed, nft
+from pam_spice.firewall import Chain, Observed, netlink, nft
 from pam_spice.run import CommandFailed
 from tests.kernel import namespace as ns
 from tests.kernel.namespace import (
@@ -37,7 +37,7 @@ def rules(port: int = GUARDED_PORT, start: int = 0, end: int = 0) -> Chain:
 
 
 def open_for(uid: int, chain: Chain) -> None:
-    nft.apply(nft.render_open(uid, chain))
+    netlink.change([], {uid: chain})
 
 
 @BOTH
@@ -224,7 +224,7 @@ def test_removing_the_chain_stops_the_next_packet_of_a_live_connection(address: 
     open_for(ANNE, rules())
     client = Client(ANNE, VIEWER_GID, address, GUARDED_PORT)
     assert client.say() == "yes"
-    nft.apply(nft.render_close(ANNE))
+    netlink.change([ANNE], {})
     assert client.say() not in ("yes", "data")
 
 
@@ -266,7 +266,7 @@ def test_a_clean_close_after_the_chain_is_gone_is_no_denial_either() -> None:
     clients = [Client(ANNE, VIEWER_GID, address, GUARDED_PORT) for address in (V4, V6)]
     for client in clients:
         client.close()
-    nft.apply(nft.render_close(ANNE))
+    netlink.change([ANNE], {})
     assert ns.until(lambda: ns.established(GUARDED_PORT) == [])
     assert ns.denied() == 0
 
@@ -367,14 +367,14 @@ def test_opening_twice_is_opening_once_and_closing_twice_is_no_error() -> None:
     open_for(ANNE, rules())
     assert ns.listing() == once
     for _ in range(3):
-        nft.apply(nft.render_close(ANNE))
+        netlink.change([ANNE], {})
         assert ns.listing() == empty
 
 
 def test_closing_what_was_never_open_is_no_error() -> None:
     nft.apply(nft.render_guard(ENDPOINTS))
-    nft.apply(nft.render_close(ANNE))
-    nft.apply("".join(nft.render_close(uid) for uid in range(1000, 1010)))
+    netlink.change([ANNE], {})
+    netlink.change(list(range(1000, 1010)), {})
 
 
 def test_a_transaction_with_one_bad_line_changes_nothing() -> None:
@@ -382,8 +382,7 @@ def test_a_transaction_with_one_bad_line_changes_nothing() -> None:
     open_for(ANNE, rules())
     before = ns.listing()
     with pytest.raises(CommandFailed) as caught:
-        nft.apply(nft.render_close(ANNE) + nft.render_open(RALPH, rules())
-                  + "delete chain inet pam_spice no-such-chain\n")
+        nft.apply(nft.render_guard([]) + "delete chain inet pam_spice no-such-chain\n")
     assert "no-such-chain" in str(caught.value)
     assert ns.listing() == before
 
@@ -447,7 +446,7 @@ def test_others_tables_are_not_touched() -> None:
     theirs = ns.command("nft", "list", "table", "inet", "theirs")
     guard()
     open_for(ANNE, rules())
-    nft.apply(nft.render_close(ANNE))
+    netlink.change([ANNE], {})
     assert ns.command("nft", "list", "table", "inet", "theirs") == theirs
 
 
@@ -491,7 +490,7 @@ def test_the_observed_guard_is_the_same_whoever_is_here_and_whatever_was_counted
     assert try_as(ANNE, VIEWER_GID, V4, GUARDED_PORT) == "yes"
     assert try_as(RALPH, VIEWER_GID, V4, GUARDED_PORT) == REFUSED
     assert observed().guard == alone
-    nft.apply(nft.render_close(ANNE))
+    netlink.change([ANNE], {})
     nft.apply(nft.render_guard(ENDPOINTS))
     assert observed().guard == alone
 

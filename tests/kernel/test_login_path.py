@@ -35,7 +35,7 @@ def test_the_hook_s_import_closure_has_nothing_slow() -> None:
 @pytest.mark.parametrize("module", ["conf.files", "conf.lookup", "conf.grantline", "conf.intervals",
                                     "conf.viewer", "session.logind", "session.records",
                                     "session.eligibility", "session.processes",
-                                    "pam_spice.desired", "pam_spice.firewall.nft"])
+                                    "pam_spice.desired", "pam_spice.firewall.netlink"])
 def test_each_module_of_the_login_path_alone_has_nothing_slow(module: str) -> None:
     assert sorted(modules_after(f"import {module}") & set(SLOW)) == []
 

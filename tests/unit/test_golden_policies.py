@@ -11,6 +11,7 @@ from pam_spice import sudoers
 from pam_spice.desired import chain_of, horizon
 from pam_spice.firewall import nft
 from tests.unit.conftest import GOLDEN, Golden
+from tests.unit.nft_language import open_text
 from tests.unit.support import NOON, policy_of, record
 
 POLICIES = sorted((GOLDEN / "policies").glob("*.yaml"))
@@ -51,5 +52,5 @@ def test_each_user_s_chain_is_its_golden_file(path: Path, golden: Golden) -> Non
                  for line in grant_lines(grant, *horizon(NOON))]
         chain = chain_of([record(grants=tuple(lines), offsets=offsets)], GID, NOON)
         what = "group" if subject.kind == SubjectKind.GROUP else "user"
-        text += f"# {what} {subject.name}\n" + nft.render_open(3000 + number, chain)
+        text += f"# {what} {subject.name}\n" + open_text(3000 + number, chain)
     golden(path.with_suffix(".chains.nft"), text)

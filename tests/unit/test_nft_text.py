@@ -200,26 +200,6 @@ def test_another_flag_of_the_table_changes_the_digest() -> None:
 
 # Rendering
 
-def test_a_user_s_name_is_nowhere_in_a_transaction_only_his_number() -> None:
-    assert nft.chain_name(1021) == "user-1021"
-    assert "user-4294967294" in nft.render_open(2**32 - 2, ())
-
-
-def test_opening_flushes_before_it_adds_so_that_twice_is_once() -> None:
-    lines = nft.render_open(1021, CHAINS[1021]).splitlines()
-    assert lines[:2] == ["add chain inet pam_spice user-1021",
-                         "flush chain inet pam_spice user-1021"]
-    assert [line for line in lines if "20001" in line] == [
-        "add rule inet pam_spice user-1021 ip daddr 192.168.2.3 tcp dport 20001 meta skgid 997 "
-        "meta time >= 1795435200 meta time < 1795438800 counter accept"]
-
-
-def test_every_rule_of_a_user_demands_address_port_and_gid() -> None:
-    for line in nft.render_open(1021, CHAINS[1021]).splitlines():
-        if line.startswith("add rule"):
-            assert " daddr " in line and " tcp dport " in line and " meta skgid 997 " in line
-
-
 def test_a_guard_without_endpoints_guards_nothing_and_still_flushes_what_was() -> None:
     text = nft.render_guard([])
     assert "add element" not in text
