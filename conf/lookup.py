@@ -19,7 +19,7 @@ SKIPPED = "skipped:"
 """Begins the line of a grant that has an error: for whom, where it is, what is wrong."""
 
 MAX_HEADER = 4 * 1024 * 1024
-_MOST_LINES = 512
+_MOST_LINES = 256
 """Bytes; longer lines take a second look."""
 
 Endpoint = tuple[str, int, int]
@@ -124,7 +124,9 @@ class CompiledPolicy:
 
     def skipped_of(self, subjects: list[str]) -> list[tuple[str, str]]:
         """(file:line, what is wrong) of each grant of these that is left out for an error."""
-        found = []
+        found: list[tuple[str, str]] = []
+        if not self._has_lines(SKIPPED.encode()):
+            return found
         for subject in subjects:
             for line in self._lines_of(f"{SKIPPED}{subject}"):
                 place, _, fact = line.partition("\t")[2].partition("\t")
@@ -135,7 +137,7 @@ class CompiledPolicy:
         key = subject.encode() + b"\t"
         at = self._first_line_from(key)
         lines = []
-        while (line := self._line_from(at)).startswith(key):
+        while (line := self._line_at(at, at)[1]).startswith(key):
             lines.append(line.decode("utf-8", "replace"))
             at += len(line) + 1
         return lines
@@ -143,8 +145,11 @@ class CompiledPolicy:
     def has_group_grants(self) -> bool:
         """Whether any grant names a group, also one that is skipped: if not, a login need not ask
         NSS for groups."""
-        return any(self._line_from(self._first_line_from(key)).startswith(key)
-                   for key in (b"group:", f"{SKIPPED}group:".encode()))
+        return self._has_lines(b"group:") or self._has_lines(f"{SKIPPED}group:".encode())
+
+    def _has_lines(self, beginning: bytes) -> bool:
+        at = self._first_line_from(beginning)
+        return self._line_at(at, at)[1].startswith(beginning)
 
     def body(self) -> bytes:
         """The grants' lines as they lie in the file: other than before if any grant is."""
@@ -165,33 +170,26 @@ class CompiledPolicy:
         """The offset of the first line that is not before ``key``."""
         low, high = self._body, self._end
         while low < high:
-            start = self._start_of((low + high) // 2, low)
-            line = self._line_from(start)
+            start, line = self._line_at((low + high) // 2, low)
             if line < key:
                 low = start + len(line) + 1
             else:
                 high = start
         return low
 
-    def _start_of(self, at: int, low: int) -> int:
-        """Where the line begins in which ``at`` lies, ``low`` being where one begins."""
-        size = _MOST_LINES
+    def _line_at(self, at: int, low: int) -> tuple[int, bytes]:
+        """Where the line begins in which ``at`` lies, and the line without its newline: nothing at
+        the end. A line begins at ``low``, which is not after ``at``."""
+        reach = _MOST_LINES
         while True:
-            start = max(low, at - size)
-            newline = os.pread(self._descriptor, at - start, start).rfind(b"\n")
-            if newline >= 0 or start == low:
-                return start + newline + 1
-            size *= 4
-
-    def _line_from(self, start: int) -> bytes:
-        """The line that begins there, without its newline; nothing at the end."""
-        size = _MOST_LINES
-        while True:
-            text = os.pread(self._descriptor, size, start)
-            end = text.find(b"\n")
-            if end >= 0 or len(text) < size:  # the last newline may be damaged
-                return text[:end] if end >= 0 else text
-            size *= 4
+            begin = max(low, at - reach)
+            text = os.pread(self._descriptor, at - begin + reach, begin)
+            start = text.rfind(b"\n", 0, at - begin) + 1
+            end = text.find(b"\n", at - begin)
+            is_last = len(text) < at - begin + reach  # and its newline may be damaged
+            if (start or begin == low) and (end >= 0 or is_last):
+                return begin + start, text[start:end] if end >= 0 else text[start:]
+            reach *= 4
 
 
 def stamp(path: str) -> str:

@@ -40,8 +40,6 @@ TYPE_CHECKING = False  # typing and collections are slow to import, and a login 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pam_spice.firewall import Observed
-
 Admissions = dict[tuple[str, int], Record]
 """New sessions' records, by (session, leader)."""
 

@@ -26,7 +26,8 @@ class Observed:
         self.guard = guard  # a digest of all that is not a user's
         self.chains = chains  # None: something in it is not ours
         self.jumps = jumps  # the uids that are sent to their chain
-        self.foreign = foreign  # (kind, name) of what others put into our table, and elements of ``sessions``
+        # (kind, name) of what others put into our table, elements of ``sessions`` too
+        self.foreign = foreign
 
 
 def chain_name(uid: int) -> str:

@@ -7,7 +7,6 @@ import calendar
 import hashlib
 import json
 import time
-
 from zlib import crc32
 
 from conf.files import write_atomically
