@@ -9,6 +9,7 @@ from conf.compiling import VALID
 from conf.grantline import FOREVER, GrantLine, format_grant
 from conf.intervals import Offsets
 from pam_spice import journal
+from pam_spice.errors import NotDone
 from pam_spice.reconcile import Reconciliation
 from session.records import CLOSED, SHUT, Record
 
@@ -16,13 +17,6 @@ _UNSET = 2**32 - 1
 
 Amend = Callable[[Record, Record | None], Record]
 """A session's record, and the one that a login would make now, to the record as it should be."""
-
-
-class NotDone(Exception):
-    """What was asked for is not done, or not for everybody; ``lines`` say what became of whom."""
-
-    def __init__(self, what: str, lines: list[str]) -> None:
-        super().__init__("\n".join([what, *lines]))
 
 
 def actor() -> str:

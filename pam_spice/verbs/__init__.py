@@ -1,21 +1,26 @@
-"""One module per verb of ``pam-spice``, and what several of them need."""
+"""One module per verb of ``pam-spice``, and what several of them need.
+
+What parses a policy is imported where it is called: ``reconcile``, which a timer runs every minute,
+can do without.
+"""
+
+from __future__ import annotations
 
 import argparse
-import json
 import os
 import pwd
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from conf.model import ParsedPolicy, Policy
-from conf.parser import parse_files
-from conf.sources import Content, read_any, read_trusted
-from conf.zones import UnknownZone, load_zone, local_zone_name
 from pam_spice import paths
 from pam_spice.locking import Lock
 from session.eligibility import is_ordinary
+
+if TYPE_CHECKING:
+    from conf.model import ParsedPolicy, Policy
+    from conf.sources import Content
 
 _PATIENCE = 10.0  # seconds
 
@@ -86,6 +91,8 @@ def add_reason(parser: argparse.ArgumentParser, required: bool) -> None:
 def read_contents(path: str | None) -> list[Content]:
     """The text of the policy at ``path``, whoever owns it; or of the workstation's own, as a login
     reads it. Raises UsageError where the file can't be read."""
+    from conf.sources import read_any, read_trusted
+
     if path is None:
         return read_trusted(paths.POLICY)
     try:
@@ -96,6 +103,8 @@ def read_contents(path: str | None) -> list[Content]:
 
 def read_policy(path: str | None) -> ParsedPolicy:
     """What that text means. Raises UsageError where the file can't be read."""
+    from conf.parser import parse_files
+
     return parse_files(read_contents(path))
 
 
@@ -116,6 +125,8 @@ def need_policy(path: str | None) -> Policy:
 
 def zone_of_policy() -> str:
     """The zone of this workstation's policy; its own where the policy is unusable."""
+    from conf.zones import UnknownZone, load_zone, local_zone_name
+
     policy = read_policy(None).policy
     if policy is not None:
         return policy.timezone
@@ -131,6 +142,10 @@ def parse_instant(text: str, timezone: str) -> int:
 
     Raises UsageError.
     """
+    from datetime import datetime
+
+    from conf.zones import load_zone
+
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -145,11 +160,17 @@ def parse_instant(text: str, timezone: str) -> int:
 
 def iso(instant: int | None) -> str | None:
     """An instant as ISO 8601 in UTC, for programs."""
+    from datetime import UTC, datetime
+
     return None if instant is None else datetime.fromtimestamp(instant, UTC).isoformat()
 
 
 def local(instant: int, timezone: str) -> str:
     """An instant for a person, in the zone of that name."""
+    from datetime import datetime
+
+    from conf.zones import load_zone
+
     return datetime.fromtimestamp(instant, load_zone(timezone)).strftime("%a %F %T %Z")
 
 
@@ -162,4 +183,6 @@ def add_common(parser: argparse.ArgumentParser) -> None:
 
 def print_json(document: object) -> None:
     """One JSON document on standard output."""
+    import json
+
     print(json.dumps(document, indent=2))

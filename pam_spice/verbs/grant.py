@@ -16,10 +16,11 @@ from conf.parser import MAX_REASON, parse_files
 from conf.problems import Problem
 from conf.sources import Content, read_trusted, with_file
 from pam_spice import paths
+from pam_spice.errors import NotDone
 from pam_spice.policy import current_policy
 from pam_spice.revocations import read_revocations
 from pam_spice.run import CommandFailed
-from pam_spice.sessions_now import NotDone, actor, grant_now
+from pam_spice.sessions_now import actor, grant_now
 from pam_spice.temporary import (
     HandWritten,
     entry_text,

@@ -4,9 +4,10 @@ import argparse
 import time
 
 from pam_spice import paths
+from pam_spice.errors import NotDone
 from pam_spice.revocations import Revocation, read_revocations, write_revocations
 from pam_spice.run import CommandFailed
-from pam_spice.sessions_now import NotDone, actor, lift, revoke, revoke_what_is_new
+from pam_spice.sessions_now import actor, lift, revoke, revoke_what_is_new
 from pam_spice.verbs import (
     YES,
     UsageError,

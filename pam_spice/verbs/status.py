@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         "chains": sorted(chains),
         "revoked": _revoked(now),
         "connections": [{"uid": c.uid, "address": c.address, "port": c.port}
-                        for c in connections],
+                        for c in connections for _ in c.sockets],
     }
     is_well = (observed is not None and outcome == "valid"
                and document["revoked"] is not None)

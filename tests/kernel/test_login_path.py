@@ -57,6 +57,17 @@ Reconciliation({login}, "open").run()
     assert workstation.states() == {"3": "closed"}
 
 
+def test_the_timer_s_run_imports_no_other_verb_and_nothing_that_parses_policies() -> None:
+    from tests.kernel.workstation import Workstation
+    workstation = Workstation()
+    workstation.policy()
+    workstation.reconcile()
+    loaded = modules_after("from pam_spice.cli import main\nassert main(['reconcile']) == 0")
+    assert {name for name in loaded if name.startswith("pam_spice.verbs.")} == {
+        "pam_spice.verbs.reconcile"}
+    assert sorted(loaded & {"yaml", "conf.model", "conf.parser", "conf.compiling"}) == []
+
+
 def test_the_hook_takes_under_a_second_in_a_cold_interpreter() -> None:
     before = time.monotonic()
     modules_after("import pam_spice.hook, pam_spice.reconcile")

@@ -707,6 +707,36 @@ def test_a_logout_ends_live_connections_on_both_sides_and_no_other_user_s() -> N
     assert kept.say() == "yes"
 
 
+def test_a_logout_cuts_a_user_too_whose_session_ended_unnoticed() -> None:
+    workstation = office()
+    workstation.policy(f"{OFFICE}workstation: {{one_user: false}}\n")
+    workstation.reconcile()
+    workstation.log_in("3", "anne", hint=True)
+    workstation.log_in("4", "ralph", hint=True)
+    client = ns.Client(ANNE, VIEWER_GID, V4, GUARDED_PORT)
+    assert client.say() == "yes"
+    workstation.kill("3")
+    (SESSIONS / "3").unlink()
+    workstation.log_out("4")
+    assert client.wait_for_end() in ("ConnectionAbortedError", "ConnectionResetError")
+
+
+def test_where_the_kernel_can_not_destroy_connections_a_logout_closes_all_the_same(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    workstation = office()
+    workstation.log_in("3", "anne", hint=True)
+    client = ns.Client(ANNE, VIEWER_GID, V4, GUARDED_PORT)
+
+    def refuse(_endpoints: object) -> None:
+        raise FileNotFoundError(2, "no inet_diag")
+
+    monkeypatch.setattr(sockets, "guarded_connections", refuse)
+    assert workstation.hook("3", "close") == 0
+    assert workstation.chains() == {}
+    assert workstation.states() == {"3": "closed"}
+    assert client.say() != "yes"
+
+
 def test_an_idle_connection_is_cut_by_the_full_run_after_its_window() -> None:
     workstation = Workstation()
     ns.serve_here()

@@ -612,7 +612,7 @@ def test_what_cannot_be_used_is_said(arguments: list[str], verb: Callable[..., i
 
 
 def test_only_the_terminal_needs_rich() -> None:
-    """``cli`` imports every verb; a workstation without rich has all the others."""
+    """``--help`` imports every verb; a workstation without rich has all the others."""
     for module in sorted(ROOT.glob("pam_spice/**/*.py")):
         imported = re.findall(r"^(?:from|import) rich", module.read_text(), re.MULTILINE)
         assert bool(imported) == (module.name == "calendar_terminal.py"), module.name
