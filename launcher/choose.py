@@ -1,10 +1,14 @@
 """Which console is meant: by its name, because it is the only one, or by asking."""
 
-from collections.abc import Callable, Sequence
+from __future__ import annotations
 
 from launcher.consoles import Console
 from launcher.refusal import USAGE, Refused
 from launcher.words import not_now, printable, table
+
+TYPE_CHECKING = False  # see launcher
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 
 def named(consoles: Sequence[Console], name: str, now: int) -> Console:

@@ -1,11 +1,15 @@
 """What is open when: from one session's record and an instant. Pure."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from __future__ import annotations
 
-from conf.grantline import GrantLine
 from conf.intervals import DAY, Interval, Offsets, merged
-from session.records import Record
+
+TYPE_CHECKING = False  # see launcher
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from conf.grantline import GrantLine
+    from session.records import Record
 
 HORIZON = 60 * DAY
 """Seconds to look ahead. A record's offsets serve longer at first: they are made for 400 days and
@@ -14,23 +18,21 @@ made anew every 180. A session that outlives them has no windows any more."""
 _UTC: Offsets = ((0, 0),)
 
 
-@dataclass(frozen=True, slots=True)
 class Console:
     """One of the user's consoles, as it is at one instant."""
 
-    name: str
-    host: str
-    port: int
-    ca_file: str
-    is_open: bool
-    until: int | None
-    """When it closes, if it is open; None: no end within the horizon."""
+    __slots__ = ("ca_file", "host", "is_open", "name", "next", "port", "until", "zone")
 
-    next: int | None
-    """When it opens next, if it is closed; None: not within the horizon."""
-
-    zone: Offsets
-    """In which its times are told."""
+    def __init__(self, name: str, host: str, port: int, ca_file: str, is_open: bool,
+                 until: int | None, next_: int | None, zone: Offsets) -> None:
+        self.name = name
+        self.host = host
+        self.port = port
+        self.ca_file = ca_file
+        self.is_open = is_open
+        self.until = until  # when it closes, if it is open; None: no end within the horizon
+        self.next = next_  # when it opens next, if it is closed; None: not within the horizon
+        self.zone = zone  # in which its times are told
 
 
 def consoles_of(record: Record, now: float) -> list[Console]:

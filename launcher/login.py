@@ -5,7 +5,6 @@ import os
 from launcher.refusal import Refused
 from launcher.whoami import (
     Caller,
-    Login,
     find_login,
     open_record,
     refuse_foreign_account,
@@ -36,7 +35,7 @@ def own_record() -> tuple[LogindSession, Record]:
     except LogindSilent:
         raise Refused("nobody can tell who is logged in here (systemd-logind is not running): ask "
                       "the administrator") from None
-    login: Login = find_login(caller, sessions, _record_of)
+    login = find_login(caller, sessions, _record_of)
     record = open_record(login, lambda: who_else(caller.uid, sessions, is_alive, _has_record))
     return login.session, record
 

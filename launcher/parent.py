@@ -3,12 +3,19 @@
 It enforces nothing: the kernel ends the connection to the second, whether this lives or not.
 """
 
-import signal
-from typing import Protocol
+from __future__ import annotations
 
-from launcher.consoles import Console
 from launcher.refusal import NO, YES
 from launcher.words import closing_soon, time_is_over
+
+TYPE_CHECKING = False  # see launcher
+if TYPE_CHECKING:
+    import signal
+
+    from launcher.consoles import Console
+    from launcher.surroundings import Surroundings
+else:
+    import _signal as signal  # without its enums: they take 5 ms
 
 WARN_BEFORE = (600, 300, 60)
 """Seconds before the end at which the person is warned."""
@@ -21,34 +28,6 @@ _LEAVE_VIEWER = 10.0
 """Seconds after the end in which the viewer shows what has happened."""
 
 _LEAVE_SUDO = 5.0
-
-
-class Surroundings(Protocol):
-    """What is around the viewer; tests have their own."""
-
-    def now(self) -> float:
-        """Seconds since the epoch."""
-
-    def console(self) -> tuple[bool, Console | None]:
-        """Whether the login has its consoles still, and the console as it is now, if granted."""
-
-    def has_started(self) -> bool:
-        """Whether sudo has let the viewer start."""
-
-    def status(self) -> int | None:
-        """How sudo and the viewer ended: a status, -N by signal N, None: not yet."""
-
-    def wait(self, seconds: float) -> bool:
-        """Until something happens or the time is over; whether the person wants an end."""
-
-    def stop(self) -> None:
-        """End the viewer."""
-
-    def tell(self, text: str) -> None:
-        """Say it on the terminal."""
-
-    def announce(self, text: str) -> None:
-        """Say it on the terminal and on the desktop."""
 
 
 def accompany(world: Surroundings, console: Console) -> int:

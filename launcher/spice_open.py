@@ -1,8 +1,8 @@
 """``spice-open``: opens one of the caller's own consoles, or says why not and when next."""
 
-import argparse
+from __future__ import annotations
+
 import os
-import shlex
 import sys
 import time
 
@@ -10,15 +10,26 @@ from conf.viewer import VIEWER_GROUP, viewer_command
 from launcher import choose
 from launcher.consoles import Console, consoles_of
 from launcher.login import own_record, still_open
-from launcher.parent import accompany
 from launcher.refusal import NO, YES, Refused
 from launcher.tell import has_screen, notify, say
 from launcher.viewing import Viewing
 from launcher.words import greeting, table
-from session.logind import LogindSession
-from session.records import Record
+
+TYPE_CHECKING = False  # see launcher
+if TYPE_CHECKING:
+    from session.logind import LogindSession
+    from session.records import Record
 
 SUDO = "/usr/bin/sudo"
+
+
+class Options:
+    """What the person asked for."""
+
+    def __init__(self, console: str | None = None) -> None:
+        self.console = console
+        self.list = False
+        self.print = False
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        status = _run(_parse(arguments))
+        status = _run(_parse(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
         return status
     except Refused as refusal:
@@ -56,7 +67,11 @@ def sudo_command(console: Console) -> list[str]:
             *viewer_command(console.host, console.port, console.ca_file)]
 
 
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
+def _parse(words: list[str]) -> Options:
+    if not words or (len(words) == 1 and not words[0].startswith("-")):
+        return Options(*words)
+    import argparse
+
     parser = argparse.ArgumentParser(
         prog="spice-open", description="Open one of your consoles.", allow_abbrev=False,
         epilog="Without CONSOLE it opens the one that is open now, or lets you choose.")
@@ -65,24 +80,26 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     modes.add_argument("--list", action="store_true", help="show your consoles and their times")
     modes.add_argument("--print", action="store_true",
                        help="show the command that would be run, and don't run it")
-    parsed = parser.parse_args(arguments)
-    if parsed.list and parsed.console is not None:
+    options = parser.parse_args(words, Options())
+    if options.list and options.console is not None:
         parser.error("--list shows all your consoles: leave out CONSOLE")
-    return parsed
+    return options
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run(options: Options) -> int:
     session, record = own_record()
     consoles = consoles_of(record, time.time())
     if not consoles:
         raise Refused("no console is granted to you; ask your administrator")
-    if arguments.list:
+    if options.list:
         print("\n".join(table(consoles, int(time.time()))))
         return YES
-    console = _choose(record, consoles, arguments.console)
+    console = _choose(record, consoles, options.console)
     if console is None:
         return YES
-    if arguments.print:
+    if options.print:
+        import shlex
+
         print(shlex.join(sudo_command(console)))
         return YES
     return _open(session, record, console)
@@ -126,4 +143,6 @@ def _open(session: LogindSession, record: Record, console: Console) -> int:
         viewing = Viewing(sudo_command(console), as_it_is)
     except OSError as error:
         raise Refused(f"{SUDO} can't be run ({error.strerror}): ask your administrator") from None
+    from launcher.parent import accompany  # while sudo starts
+
     return accompany(viewing, console)

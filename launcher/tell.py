@@ -2,7 +2,6 @@
 
 import os
 import sys
-import termios
 
 NOTIFY = "/usr/bin/notify-send"
 
@@ -23,6 +22,8 @@ def say(text: str) -> None:
 
 def _line_end() -> str:
     """While sudo runs a command in a pty of its own, the terminal adds no carriage returns."""
+    import termios
+
     try:
         is_raw = not termios.tcgetattr(2)[1] & termios.OPOST
     except termios.error:

@@ -1,16 +1,24 @@
 """The running viewer and what is around it: processes, signals, the clock."""
 
-import os
-import signal
-import time
-from collections.abc import Callable
+from __future__ import annotations
 
-from launcher.consoles import Console
+import os
+import time
+
 from launcher.tell import notify, say
+
+TYPE_CHECKING = False  # see launcher
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable
+
+    from launcher.consoles import Console
+else:
+    import _signal as signal  # without its enums: they take 5 ms
 
 
 class Viewing:
-    """A viewer behind sudo, as a child of this process. Is a ``parent.Surroundings``."""
+    """A viewer behind sudo, as a child of this process. Is a ``surroundings.Surroundings``."""
 
     def __init__(self, command: list[str],
                  console: Callable[[float], tuple[bool, Console | None]]) -> None:

@@ -1,44 +1,47 @@
 """Whose login this is, and why consoles don't open in it. Pure: what is read is passed in."""
 
-import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from __future__ import annotations
+
+from itertools import pairwise
 
 from launcher.refusal import Refused
 from session.eligibility import LIVING_STATES, is_ordinary
-from session.logind import LogindSession
-from session.records import OPEN, WAITING, Record
+from session.records import OPEN, WAITING
+
+TYPE_CHECKING = False  # see launcher
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from session.logind import LogindSession
+    from session.records import Record
 
 _NOT_OPENED = ("your consoles were not opened at this login: log out and in again, or ask the "
                "administrator (journalctl -t pam-spice)")
 
-# The unit is what follows the slices. Further down a user may name cgroups as he likes.
-_UNIT = re.compile(
-    r"\.slice/(?:session-(?P<session>[a-zA-Z0-9]+)\.scope|user@(?P<manager>[0-9]+)\.service)(?:/|$)")
 
-
-@dataclass(frozen=True, slots=True)
 class Caller:
     """The process that asks, and what it says of itself."""
 
-    uid: int
-    effective_uid: int
-    cgroup: str
-    """/proc/self/cgroup"""
+    __slots__ = ("cgroup", "effective_uid", "session_hint", "sudo_uid", "uid")
 
-    sudo_uid: str | None = None
-    """SUDO_UID, which sudo sets."""
+    def __init__(self, uid: int, effective_uid: int, cgroup: str, sudo_uid: str | None = None,
+                 session_hint: str | None = None) -> None:
+        self.uid = uid
+        self.effective_uid = effective_uid
+        self.cgroup = cgroup  # /proc/self/cgroup
+        self.sudo_uid = sudo_uid  # SUDO_UID, which sudo sets
+        # XDG_SESSION_ID: anyone can set it, so it only decides between the caller's own logins.
+        self.session_hint = session_hint
 
-    session_hint: str | None = None
-    """XDG_SESSION_ID: anyone can set it, so it only decides between the caller's own logins."""
 
-
-@dataclass(frozen=True, slots=True)
 class Login:
     """A login of the caller's and its record, if there is one."""
 
-    session: LogindSession
-    record: Record | None
+    __slots__ = ("record", "session")
+
+    def __init__(self, session: LogindSession, record: Record | None) -> None:
+        self.session = session
+        self.record = record
 
 
 def refuse_foreign_account(caller: Caller) -> None:
@@ -59,12 +62,25 @@ def unit_of(cgroup: str) -> tuple[str | None, int | None]:
     ``cgroup`` is the text of /proc/PID/cgroup, of cgroups v1, v2 or both.
     """
     for line in cgroup.splitlines():
-        found = _UNIT.search(line.partition(":")[2].partition(":")[2])
-        if found and found["session"]:
-            return found["session"], None
-        if found:
-            return None, int(found["manager"])
+        parts = line.partition(":")[2].partition(":")[2].split("/")
+        # The unit is what follows the slices. Further down a user may name cgroups as he likes.
+        for above, part in pairwise(parts):
+            if not above.endswith(".slice"):
+                continue
+            session = _within(part, "session-", ".scope")
+            if session.isascii() and session.isalnum():
+                return session, None
+            manager = _within(part, "user@", ".service")
+            if manager.isascii() and manager.isdecimal():
+                return None, int(manager)
     return None, None
+
+
+def _within(text: str, prefix: str, suffix: str) -> str:
+    """What stands between the two; empty where it doesn't begin and end so."""
+    if text.startswith(prefix) and text.endswith(suffix):
+        return text[len(prefix):-len(suffix)]
+    return ""
 
 
 def find_login(caller: Caller, sessions: Sequence[LogindSession],

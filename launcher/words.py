@@ -1,13 +1,16 @@
 """Instants and consoles in plain words. Pure."""
 
-from collections.abc import Sequence
-from datetime import date
+from __future__ import annotations
+
+from time import gmtime, strftime
 
 from conf.intervals import DAY, UNKNOWN, Offsets
-from conf.times import DAYS
 from launcher.consoles import HORIZON, Console
 
-_EPOCH_DAY = date(1970, 1, 1).toordinal()
+TYPE_CHECKING = False  # see launcher
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _DAYS_WITHOUT_DATE = 6
 """How many days ahead a weekday's name alone says which day is meant."""
 
@@ -32,10 +35,10 @@ def day_and_clock(instant: int, now: int, zone: Offsets) -> str:
     """``Tue 08:00``; ``Tue 2026-12-01 08:00`` where the weekday alone may be taken for another."""
     day, _ = _wall(instant, zone)
     today, _ = _wall(now, zone)
-    words = [DAYS[(day + 3) % 7]]  # day 0, 1970-01-01, was a Thursday
-    if not 0 <= day - today <= _DAYS_WITHOUT_DATE:
-        words.append(date.fromordinal(_EPOCH_DAY + day).isoformat())
-    return " ".join([*words, clock(instant, zone)])
+    is_near = 0 <= day - today <= _DAYS_WITHOUT_DATE
+    # In English, whatever LC_TIME is: nothing here calls setlocale(3).
+    named = strftime("%a" if is_near else "%a %Y-%m-%d", gmtime(day * DAY))
+    return f"{named} {clock(instant, zone)}"
 
 
 def minutes(seconds: float) -> str:

@@ -2,7 +2,6 @@
 
 import signal
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -12,8 +11,14 @@ from launcher.parent import LONGEST_WAIT, accompany, next_look, warnings_due, wh
 START = 1795424400  # Mon 2026-11-23 10:00 in Berlin
 END = START + 7200  # 12:00
 ZONE = ((0, 3600),)
-WEBDEV = Console("webdev", "mysrv.example", 20002, "/ca", True, END, None, ZONE)
-NEXT = replace(WEBDEV, is_open=False, until=None, next=END + 20 * 3600)  # Tue 08:00
+
+
+def webdev(until: int | None, opens: int | None = None) -> Console:
+    return Console("webdev", "mysrv.example", 20002, "/ca", opens is None, until, opens, ZONE)
+
+
+WEBDEV = webdev(END)
+NEXT = webdev(None, END + 20 * 3600)  # Tue 08:00
 
 Present = tuple[bool, Console | None]
 
@@ -93,7 +98,7 @@ def test_no_wait_is_longer_than_half_a_minute() -> None:
 
 
 def test_a_console_without_an_end_is_watched_all_the_same() -> None:
-    always = replace(WEBDEV, until=None)
+    always = webdev(None)
     world = World(viewer_ends=START + 86400)
     world.present = lambda now: (True, always)
     assert accompany(world, always) == 0
@@ -155,7 +160,7 @@ def test_a_clock_that_is_set_back_warns_again_at_its_time() -> None:
 
 
 def test_a_time_that_is_made_longer_is_followed() -> None:
-    longer = replace(WEBDEV, until=END + 3600)
+    longer = webdev(END + 3600)
     world = World(viewer_ends=END + 600)
     world.present = lambda now: (True, WEBDEV if now < END - 900 else longer)
     accompany(world, WEBDEV)
