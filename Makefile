@@ -39,8 +39,9 @@ SECONDS := 600
 fuzz: setup
 	$(PYTHON) -m tests.fuzz $(SECONDS)
 
+# What it all costs, side by side: some ten minutes; writes docs/benchmarks.md.
 bench: setup
-	$(PYTHON) -m lab bench
+	$(PYTHON) -m tests.bench
 
 lint: setup
 	$(PYTHON) -m pytest -q tests/lint

@@ -32,7 +32,6 @@ def main() -> int:
     verbs.add_parser("build", help="build the root file system if it isn't in the cache")
     demo = verbs.add_parser("demo", help="play the story of the office in a lab of its own")
     demo.add_argument("chapters", metavar="CHAPTER", nargs="*", help="only these")
-    verbs.add_parser("bench", help="measure what hook and check cost")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     # A terminal that is closed and a polite kill take the lab down too.
@@ -66,12 +65,6 @@ def _run(options: argparse.Namespace) -> int:
             from lab.story.demo import play
 
             return play(options.chapters)
-        case "bench":
-            from lab.bench import bench
-            from lab.bench_check import bench as bench_check
-
-            bench()
-            bench_check()
         case "shell":
             return _shell(options)
     return 0

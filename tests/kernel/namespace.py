@@ -52,6 +52,7 @@ def in_child(body: Callable[[], None], seconds: float) -> str | None:
     sys.stderr.flush()
     pid = os.fork()
     if pid == 0:
+        die_with_parent()
         text = ""
         try:
             os.close(reader)
@@ -60,11 +61,13 @@ def in_child(body: Callable[[], None], seconds: float) -> str | None:
         except BaseException:
             text = traceback.format_exc() or "failed"
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            with os.fdopen(writer, "wb") as pipe:
-                pipe.write(text.encode("utf-8", "replace"))
-            os._exit(0 if not text else 1)
+            try:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                with os.fdopen(writer, "wb") as pipe:
+                    pipe.write(text.encode("utf-8", "replace"))
+            finally:  # a child that went on would do its parent's work once more
+                os._exit(0 if not text else 1)
     os.close(writer)
     os.set_blocking(reader, False)
     watched = os.pidfd_open(pid)
@@ -84,6 +87,10 @@ def in_child(body: Callable[[], None], seconds: float) -> str | None:
             os.kill(pid, 9)
             chunks.append(f"the test did not end within {seconds:g} s".encode())
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    except BaseException:  # we are to end: nobody would read what the child still does
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+        raise
     finally:
         os.close(watched)
         os.close(reader)

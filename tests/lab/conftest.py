@@ -10,13 +10,25 @@ from lab.lab import Lab
 from lab.story import Line, Stage
 from lab.story.stage import policy
 
+_UP: list[Lab] = []
+
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
     if os.geteuid() != 0 and "CI" not in os.environ:
         pytest.skip("the lab needs root")
     with Lab.start(policy()) as started:
+        _UP.append(started)
         yield started
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """After the last test here the lab goes, not at the end of the whole run: there can be but one,
+    and tests/bench has its own."""
+    if nextitem is None or Path(__file__).parent not in nextitem.path.parents:
+        while _UP:
+            _UP.pop().stop()
 
 
 @pytest.fixture(scope="session")
