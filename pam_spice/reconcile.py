@@ -296,10 +296,12 @@ class Reconciliation:
     def _plan_chains(self, known: dict[str, Record]) -> None:
         touched = {record.uid for record in self.plan.write}
         touched |= {known[name].uid for name in self.plan.remove if name in known}
-        gid = _viewer_gid()
         present = {session: record for session, record in self.records.items()
                    if session not in self.lost}
         touched |= {self.records[session].uid for session in self.lost}
+        # The last one to leave needs no group, and so no NSS, which may hang.
+        gid = (_viewer_gid() if any(record.state == OPEN for record in present.values())
+               else None)
         self.chains = {} if gid is None else desired_chains(present, gid, self.now)
         if self.is_full:
             self._compare()

@@ -82,6 +82,20 @@ def test_a_logout_closes_though_the_directory_hangs() -> None:
     assert client.say() != "yes"
 
 
+def test_the_last_one_to_leave_is_closed_though_no_directory_answers() -> None:
+    workstation = office()
+    workstation.log_in("3", "anne", hint=True)
+    for path in ("/etc/passwd", "/etc/group"):
+        os.rename(path, f"{path}.away")
+        os.mkfifo(path)
+    began = time.monotonic()
+    assert workstation.hook("3", "close") == 0
+    assert time.monotonic() - began < 4
+    for path in ("/etc/passwd", "/etc/group"):
+        os.rename(f"{path}.away", path)
+    assert workstation.chains() == {}
+
+
 def test_an_ipv6_routing_header_does_not_hide_a_guarded_port() -> None:
     ns.serve_here()
     hop = "fd77::9"
