@@ -4,9 +4,13 @@ On the login path: imports nothing.
 """
 
 VIEWER = "/usr/bin/remote-viewer"
+CONFINER = "/usr/lib/pam-spice/viewer"
+"""What sudo starts: ``launcher.confine``, which becomes the viewer."""
+
 VIEWER_GROUP = "spicegrp"
 
 
 def viewer_command(host: str, port: int, ca_file: str) -> list[str]:
-    """remote-viewer's arguments: TLS only, the server's certificate checked against its own CA."""
-    return [VIEWER, f"--spice-ca-file={ca_file}", "--", f"spice://{host}?tls-port={port:d}"]
+    """With remote-viewer's arguments: TLS only, the server's certificate checked against its own
+    CA."""
+    return [CONFINER, f"--spice-ca-file={ca_file}", "--", f"spice://{host}?tls-port={port:d}"]

@@ -252,6 +252,8 @@ class Workstation:
             f"--network-namespace-path=/run/netns/{self._namespace}",
             # systemd-nspawn gives this one by itself only to a namespace that it made.
             "--capability=CAP_NET_ADMIN",
+            # A workstation's kernel has it; systemd-nspawn's own filter forbids it.
+            "--system-call-filter=landlock_create_ruleset landlock_add_rule landlock_restrict_self",
             *(f"--bind=/dev/tty{number}" for number in TTYS),
         ]
 

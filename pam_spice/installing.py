@@ -14,7 +14,7 @@ from pathlib import Path
 from conf.compiling import Source
 from conf.files import write_atomically
 from conf.model import Workstation
-from conf.viewer import VIEWER, VIEWER_GROUP
+from conf.viewer import CONFINER, VIEWER, VIEWER_GROUP
 from pam_spice import pamstack, paths
 from pam_spice.firewall import nft
 from pam_spice.run import CommandFailed, run
@@ -51,6 +51,7 @@ def setup_steps() -> list[Step]:
         steps += [Step(f"copy {package} to {paths.PREFIX}", _tree_is_copied(package),
                        _copy_tree(package)) for package in _TREES]
     for name, target in (("hook", f"{paths.PREFIX}/hook"), ("watch", f"{paths.PREFIX}/watch"),
+                         ("viewer", CONFINER),
                          ("pam-spice", "/usr/sbin/pam-spice"),
                          ("spice-open", "/usr/bin/spice-open")):
         steps.append(_file(target, (system / "bin" / name).read_bytes(), 0o755))

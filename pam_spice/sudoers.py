@@ -21,7 +21,7 @@ from pam_spice.run import run
 from session.records import OPEN, Record
 
 _HEAD = "# pam-spice "
-_RENDERING = "1"  # to be raised when render() writes other lines
+_RENDERING = "2"  # to be raised when render() writes other lines
 _NAMES_PER_LINE = 50
 _MODE = 0o440
 
@@ -44,9 +44,9 @@ def render(grants: Iterable[GrantLine], password: bool) -> str:
         lines += [
             f"# {console}",
             f"Cmnd_Alias {alias} = {command[0]} {' '.join(map(_escape_argument, command[1:]))}",
-            # noexec: no children with the viewer's gid. The others undo what a site may have set.
+            # What a site may have set is undone; noexec would stop the confiner before the viewer.
             f'Defaults!{alias} env_reset, !setenv, env_keep = "{_ENV_KEEP}", '
-            f'env_check = "{_ENV_CHECK}", !targetpw, !rootpw, !runaspw, noexec',
+            f'env_check = "{_ENV_CHECK}", !targetpw, !rootpw, !runaspw, !noexec',
         ]
         names = sorted(map(_escape_subject, subjects))
         for at in range(0, len(names), _NAMES_PER_LINE):

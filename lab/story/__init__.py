@@ -4,13 +4,14 @@ A chapter is a function of a Stage; each of its lines is a fact and whether it w
 Chapters stand alone: each begins with nobody logged in and the office's own policy.
 """
 
-from lab.story import attempts, edits, evening, faults, hand, mending, windows
+from lab.story import attempts, edits, evening, faults, hand, mending, own_code, windows
 from lab.story.stage import Chapter, Line, Stage
 
 CHAPTERS: tuple[Chapter, ...] = (
     attempts.before_any_login,
     evening.myself_opens_debianx,
     attempts.only_the_viewer_gets_through,
+    own_code.a_module_of_his_own_is_not_loaded,
     evening.mybro_waits_until_myself_has_left,
     windows.a_window_ends_with_every_process_stopped,
     windows.a_window_ends_with_the_watcher_running,

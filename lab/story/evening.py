@@ -64,7 +64,7 @@ def _leaptest_is_refused(stage: Stage) -> None:
     box.write_file("/home/myself/.password", f"{stage.lab.passwords['myself']}\n",
                    owner="myself:myself")
     ran = stage.lab.run_at(
-        "sudo -S -g spicegrp -- /usr/bin/remote-viewer "
+        "sudo -S -g spicegrp -- /usr/lib/pam-spice/viewer "
         "--spice-ca-file=/etc/pam-spice/mysrv-ca.pem -- 'spice://mysrv?tls-port=20004' "
         "<~/.password", 2)
     stage.line("leaptest is refused by sudo, with his password",

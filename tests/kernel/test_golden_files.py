@@ -86,7 +86,7 @@ def test_sudo_reads_each_sign_that_a_ca_file_may_have(sign: str) -> None:
     assert isinstance(aliases, dict)
     (command,), = aliases.values()
     plain = re.sub(r"\\(.)", r"\1", command["command"])
-    assert plain == (f"/usr/bin/remote-viewer --spice-ca-file=/etc/a{sign}b/{sign}c.pem -- "
+    assert plain == (f"/usr/lib/pam-spice/viewer --spice-ca-file=/etc/a{sign}b/{sign}c.pem -- "
                      "spice://mysrv.example?tls-port=20002")
 
 

@@ -13,7 +13,7 @@ from launcher.whoami import Caller
 from session.logind import LogindSession, LogindSilent
 from session.records import CLOSED, OPEN, Record, format_record, read_record
 
-SUDO_LINE = ("/usr/bin/sudo -g spicegrp -- /usr/bin/remote-viewer "
+SUDO_LINE = ("/usr/bin/sudo -g spicegrp -- /usr/lib/pam-spice/viewer "
              "--spice-ca-file=/etc/pam-spice/mysrv-ca.pem -- 'spice://mysrv?tls-port=20002'\n")
 
 

@@ -63,7 +63,7 @@ def command_of(line: GrantLine) -> str:
 
 def test_the_command_is_the_viewer_with_every_sign_of_its_arguments_escaped() -> None:
     assert command_of(grant()) == (
-        r"/usr/bin/remote-viewer --spice-ca-file\=/etc/pam-spice/mysrv-ca.pem -- "
+        r"/usr/lib/pam-spice/viewer --spice-ca-file\=/etc/pam-spice/mysrv-ca.pem -- "
         r"spice\://mysrv.example\?tls-port\=20002")
 
 
@@ -71,7 +71,7 @@ def test_the_command_is_the_viewer_with_every_sign_of_its_arguments_escaped() ->
                max_size=20))
 def test_no_sign_of_an_argument_is_left_to_be_a_wildcard_or_syntax(text: str) -> None:
     line = GrantLine("user:anne", "c", "s", text, 20001, ("192.168.2.2",), f"/{text}", None, "f:1")
-    command = command_of(line).removeprefix("/usr/bin/remote-viewer ")
+    command = command_of(line).removeprefix("/usr/lib/pam-spice/viewer ")
     unescaped = re.sub(r"\\.", "", command, flags=re.DOTALL)
     assert not set(unescaped) & set("?*[],:=\\")
     assert unescaped.count(" ") == 2, "three arguments"
@@ -108,7 +108,7 @@ def test_a_password_is_asked_unless_the_policy_says_not_to() -> None:
 def test_what_a_site_may_have_relaxed_is_tightened_for_the_command() -> None:
     line, = [one for one in sudoers.render([grant()], True).splitlines()
              if one.startswith("Defaults!")]
-    for word in ("env_reset", "!setenv", "!targetpw", "!rootpw", "!runaspw", "noexec"):
+    for word in ("env_reset", "!setenv", "!targetpw", "!rootpw", "!runaspw", "!noexec"):
         assert re.search(rf"[ ,]{word}(,|$)", line), word
     kept = re.search(r'env_keep = "([^"]*)"', line)
     assert kept and set(kept[1].split()) == {"DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY",
