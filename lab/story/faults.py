@@ -32,8 +32,6 @@ def a_login_works_whatever_fails(stage: Stage) -> None:
             ("logind is stopped", "systemctl mask --runtime --now systemd-logind.service",
              "systemctl unmask --runtime systemd-logind.service; "
              "systemctl start systemd-logind.service"),
-            ("nft is missing", "mv /usr/sbin/nft /usr/sbin/nft.away",
-             "mv /usr/sbin/nft.away /usr/sbin/nft"),
             ("the hook is killed", f"mv {_HOOK} {_HOOK}.away; "
              f"printf '#!/bin/sh\\nkill -KILL $$\\n' >{_HOOK}; chmod 755 {_HOOK}",
              f"mv {_HOOK}.away {_HOOK}"),
@@ -58,6 +56,14 @@ def a_login_works_whatever_fails(stage: Stage) -> None:
                        f"prompt after {took:.1f} s, chains: {chains or 'none'}, connect: {got}")
             stage.lab.logout(1)
         stage.lab.workstation.run(["systemctl", "stop", *UNITS])
+    with _broken(stage, "mv /usr/sbin/nft /usr/sbin/nft.away",
+                 "mv /usr/sbin/nft.away /usr/sbin/nft"):
+        stage.lab.login("myself", 1)
+        during = _chains(stage)
+        stage.lab.logout(1)
+        stage.line("nft is missing: the login opens and the logout closes, for neither needs it",
+                   during == {MYSELF} and not _chains(stage),
+                   f"chains: {during}, then {_chains(stage) or 'none'}")
     stage.start_everything()
     stage.lab.login("myself", 1)
     stage.line("with all of it mended the next login opens again", stage.chains() == {MYSELF})

@@ -140,12 +140,19 @@ def _series(name: str, costs: Times) -> Series:
 
 def _first_after_edit(box: Logins, grants: int, rounds: int) -> Row:
     """Nobody has noticed the edit before this login: it compiles the policy itself."""
-    times, failed = box.measure_all({
-        "loader": Program([*_LOADER, _POLICY]), "login": box.login(OURS, _EDIT)}, rounds)
-    return Row(f"the first login after an edit of the {grants:,}-grant policy",
-               "PyYAML's C loader on the file", 1.5, ratio(times["login"], times["loader"]),
+    loader = Program([*_LOADER, _POLICY])
+    login = box.login(OURS, _EDIT)
+    what, against = (f"the first login after an edit of the {grants:,}-grant policy",
+                     "PyYAML's C loader on the file")
+    times, failed = box.measure_all({"loader": loader, "login": login}, rounds)
+    if not failed:
+        return Row(what, against, 1.5, ratio(times["login"], times["loader"]))
+    # The time to the hook's end is no figure then; that of the same work without a limit is one.
+    times = box.measure({"loader": loader, "reconcile": Program(
+        ["/usr/sbin/pam-spice", "reconcile"], login.before)}, rounds)
+    return Row(what, against, None, ratio(times["reconcile"], times["loader"]),
                f"In {failed} of {rounds + 1} logins the hook was ended by its limit of 8 s, and "
-               f"nothing opened." if failed else "")
+               f"nothing opened; the figure is that of `pam-spice reconcile`, which has no limit.")
 
 
 def _after_path_unit(box: Logins, grants: int, rounds: int) -> Row:

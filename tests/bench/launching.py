@@ -23,10 +23,10 @@ _VIEWER = "/usr/bin/remote-viewer"
 
 # Others may read it, or its opening could not be watched; the real one they may not.
 _STAND_IN = f"""\
-cp /usr/bin/true /run/stand-in
-chown root:spicegrp /run/stand-in
-chmod 754 /run/stand-in
-mount --bind /run/stand-in {_VIEWER}
+cp /usr/bin/true {logins.HOME}/stand-in
+chown root:spicegrp {logins.HOME}/stand-in
+chmod 754 {logins.HOME}/stand-in
+mount --bind {logins.HOME}/stand-in {_VIEWER}
 """
 _FLOOR = "import os, sys; os.execv(sys.argv[1], sys.argv[1:])"
 
@@ -35,11 +35,11 @@ def measure(effort: Effort) -> Results:
     """Measure. Raises LabError, LabTimeout if a program does not start the viewer."""
     with Lab.start(policy()) as lab:
         box = lab.workstation
-        box.shell(f"set -eu; {_STAND_IN}")
         logins.install(box)
+        box.shell(f"set -eu; {_STAND_IN}")
         lab.login("myself", _TTY)
-        printed = lab.run_at("spice-open --print", _TTY).text
-        sudo = shlex.split("".join(printed.splitlines()))
+        lab.run_at("spice-open --print >/tmp/command", _TTY)
+        sudo = shlex.split(box.read_file("/tmp/command"))
         contenders = {
             "sudo": Program(sudo, opens=_VIEWER),
             "spice-open": Program(["/usr/bin/spice-open"], opens=_VIEWER),

@@ -2,14 +2,13 @@
 
 Each is run by pam_exec at login and at logout, in the lab's workstation; what counts is the most
 that any process of the whole had in memory (wait4(2), ru_maxrss), which is the hook: pamtester and
-what is else in the stack stay below the bare interpreter.
+the rest of the stack stay below the bare interpreter.
 """
 
 from __future__ import annotations
 
 import statistics
 
-from tests.bench import policies
 from tests.bench.logins import OURS, exec_lines, logins
 from tests.bench.measuring import Effort, Results, Row, ratio
 
@@ -31,8 +30,7 @@ def measure(effort: Effort) -> Results:
                                 "peak_memory")
             if max(peaks["none"]) >= min(peaks["bare"]):
                 raise RuntimeError("pamtester needs more memory than Python does")
-            users = f"{min(grants, policies.USERS):,} users" if grants > 2 else ""
-            what = f"memory of the hook, {grants:,} grants" + (f" and {users}" if users else "")
+            what = f"memory of the hook, {grants:,} grants"
             results.rows.append(Row(what, "`python3 -I -S -c pass`", 1.3,
                                     ratio(peaks["ours"], peaks["bare"])))
             results.medians.append((what, _megabytes(peaks["ours"])))

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from select import select
 
 from tests.bench.measuring import in_turn
 
@@ -83,10 +84,14 @@ def seconds_until_opened(program: Program) -> float:
     _call("inotify_add_watch", watch, program.opens.encode(), _IN_OPEN)
     began = time.perf_counter()
     pid = os.posix_spawn(program.argv[0], program.argv, os.environ)
-    os.read(watch, 4096)
+    end = os.pidfd_open(pid)
+    happened, _, _ = select([watch, end], [], [])
     took = time.perf_counter() - began
     os.close(watch)
+    os.close(end)
     _check(program, os.waitpid(pid, 0)[1])
+    if watch not in happened:
+        raise RuntimeError(f"{program.argv} did not open {program.opens}")
     return took
 
 

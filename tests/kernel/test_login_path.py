@@ -68,6 +68,12 @@ def test_the_timer_s_run_imports_no_other_verb_and_nothing_that_parses_policies(
     assert sorted(loaded & {"yaml", "conf.model", "conf.parser", "conf.compiling"}) == []
 
 
+def test_what_spice_open_imports_before_sudo_is_started_has_nothing_slow() -> None:
+    loaded = modules_after("import launcher.spice_open, launcher.parent")
+    assert "launcher.viewing" in loaded
+    assert sorted(loaded & set(SLOW)) == []
+
+
 def test_the_hook_takes_under_a_second_in_a_cold_interpreter() -> None:
     before = time.monotonic()
     modules_after("import pam_spice.hook, pam_spice.reconcile")
