@@ -18,6 +18,7 @@ from tests.kernel.namespace import USERS, VIEWER_GID
 
 ANNE = USERS["anne"]
 ROOT = Path(__file__).parents[2]
+PREFIX = Path("/run/prefix")
 PYTHON = os.path.realpath("/usr/bin/python3")
 HOME = Path("/run/home")
 LIBRARY = f"/usr/lib/{sys.implementation._multiarch}/libm.so.6"
@@ -52,6 +53,8 @@ def install() -> None:
 
 def isolate() -> None:
     """Nothing is left in the machine's own /tmp and /dev/shm."""
+    for room in ("conf", "launcher"):  # the checkout may lie in /tmp
+        shutil.copytree(ROOT / room, PREFIX / room, ignore=shutil.ignore_patterns("__pycache__"))
     for place in ("/tmp", "/dev/shm"):
         ns.mount("tmpfs", place, "tmpfs", 0, "mode=1777,size=16m")
     install()
@@ -61,7 +64,7 @@ def confined(code: str, *, uid: int = ANNE, gid: int = VIEWER_GID, stdin: object
              pass_fds: tuple[int, ...] = (), environment: dict[str, str] | None = None) -> str:
     """What the viewer's stand-in prints when sudo starts our script as that uid and gid."""
     script = f"""
-import sys; sys.path.insert(0, {str(ROOT)!r})
+import sys; sys.path.insert(0, {str(PREFIX)!r})
 from launcher.confine import main
 sys.exit(main(sys.argv[1:]))
 """
@@ -167,7 +170,7 @@ def test_the_ca_file_of_the_command_line_can_be_read_wherever_it_is() -> None:
     ca = Path("/run/elsewhere.pem")
     ca.write_text("x")
     script = f"""
-import sys; sys.path.insert(0, {str(ROOT)!r})
+import sys; sys.path.insert(0, {str(PREFIX)!r})
 from launcher import confine
 confine._confine([], ["/run/elsewhere.pem"])
 print(open("/run/elsewhere.pem").read())
@@ -187,7 +190,7 @@ def test_no_other_process_of_the_user_can_look_into_it_or_take_its_group() -> No
     isolate()
     code = ("import os, sys, time; sys.stdout.write(str(os.getpid()) + chr(10)); "
             "sys.stdout.flush(); time.sleep(8)")
-    script = (f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+    script = (f"import sys; sys.path.insert(0, {str(PREFIX)!r})\n"
               "from launcher.confine import main\nsys.exit(main(sys.argv[1:]))")
     running = subprocess.Popen([PYTHON, "-I", "-S", "-c", script, "-c", code], user=ANNE,
                                group=VIEWER_GID, extra_groups=[], stdout=subprocess.PIPE, text=True)
@@ -222,7 +225,7 @@ def test_no_other_process_of_the_user_can_look_into_it_or_take_its_group() -> No
 def test_without_landlock_the_viewer_runs_says_so_and_starts_no_program() -> None:
     isolate()
     script = f"""
-import sys; sys.path.insert(0, {str(ROOT)!r})
+import sys; sys.path.insert(0, {str(PREFIX)!r})
 from launcher import confine
 confine._CREATE_RULESET = 9999  # a system call that no kernel has
 sys.exit(confine.main(sys.argv[1:]))
