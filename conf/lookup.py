@@ -187,6 +187,8 @@ class CompiledPolicy:
             start = text.rfind(b"\n", 0, at - begin) + 1
             end = text.find(b"\n", at - begin)
             is_last = len(text) < at - begin + reach  # and its newline may be damaged
+            if is_last and begin + len(text) < self._end:
+                raise OSError("the compiled policy was cut short")
             if (start or begin == low) and (end >= 0 or is_last):
                 return begin + start, text[start:end] if end >= 0 else text[start:]
             reach *= 4

@@ -29,11 +29,11 @@ def main(phase: str) -> int:
     os.umask(0o022)  # users must be able to pass the directories in /run
     os.environ.clear()
 
-    from pam_spice import journal
+    from pam_spice import journal, policy
     from pam_spice.reconcile import Reconciliation
 
     leader = os.getppid()
-    began = time.monotonic()
+    policy.children_until = time.monotonic() + _CHILDREN_LIMIT
     try:
         try:
             Reconciliation(leader, phase).run()
@@ -43,7 +43,7 @@ def main(phase: str) -> int:
                         event="hook-again", phase=phase)
             from pam_spice.run import limit_all
 
-            limit_all(_CHILDREN_LIMIT - (time.monotonic() - began))
+            limit_all(policy.children_until - time.monotonic())
             Reconciliation(leader, phase, full=True).run()
     except Exception as error:  # a defect of ours too must be heard of, and never end a login
         journal.log(journal.ERROR, f"{phase}: {error!r}", event="hook-failed", phase=phase)

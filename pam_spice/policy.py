@@ -3,8 +3,13 @@
 On the login path; what an edit costs is imported only when there was one.
 """
 
+import time
+
 from conf.lookup import CompiledPolicy, Unusable
 from pam_spice import paths
+
+children_until: float | None = None
+"""A hook's: an instant of CLOCK_MONOTONIC, after which no program of its own may run."""
 
 
 def current_policy(now: int) -> CompiledPolicy:
@@ -20,6 +25,10 @@ def current_policy(now: int) -> CompiledPolicy:
             return compiled
     except Unusable:
         pass
+    if children_until is not None:
+        from pam_spice.run import limit_all
+
+        limit_all(children_until - time.monotonic())
     from pam_spice.libraries import allow_third_party_modules
 
     allow_third_party_modules()

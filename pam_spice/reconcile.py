@@ -401,7 +401,11 @@ class Reconciliation:
         if self.plan.guard:
             self._load_guard(self.plan.guard)
         with netlink.Connection() as kernel:
-            kernel.change(self.plan.close, self.plan.set)
+            try:
+                kernel.change(self.plan.close, self.plan.set)
+            except KernelRefused:
+                kernel.change(self.plan.close, {})  # who leaves waits for nobody's rules
+                raise
             self._finish(known)
 
     def _finish(self, known: dict[str, Record]) -> None:
@@ -426,11 +430,14 @@ class Reconciliation:
         from pam_spice.firewall import nft
         from pam_spice.run import CommandFailed
 
-        if self.plan.is_table_missing:
+        strays = tuple(int(name) for kind, name in self.plan.foreign
+                       if kind == "element" and name.isdecimal())
+        if self.plan.is_table_missing or strays:
             try:  # live connections must find their chains when the guard begins to look
-                nft.apply(nft.BASE)
-                netlink.change([], self.plan.set)
-            except (CommandFailed, KernelRefused):  # the guard matters more
+                if self.plan.is_table_missing:
+                    nft.apply(nft.BASE)
+                netlink.change([], self.plan.set, strays)
+            except (CommandFailed, OSError):  # the guard matters more
                 pass
         try:
             nft.apply(nft.render_reload(guard, self.plan.foreign))

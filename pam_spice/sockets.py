@@ -87,10 +87,16 @@ def guarded_connections(endpoints: list[Endpoint]) -> list[Connections]:
             found[key] = [id_]
         else:
             ids.append(id_)
-    connections = [Connections(uid, _readable(family, peer), int.from_bytes(port, "big"),
-                               is_orphan, family, ids)
-                   for (uid, family, is_orphan, port, peer), ids in found.items()]
-    return [each for each in connections if is_guarded(endpoints, each.address, each.port)]
+    guarded: dict[str, list[tuple[int, int]]] = {}
+    for address, low, high in endpoints:
+        guarded.setdefault(address, []).append((low, high))
+    connections = []
+    # Anybody may have thousands of sockets on these ports at other addresses.
+    for (uid, family, is_orphan, port, peer), ids in found.items():
+        address, number = _readable(family, peer), int.from_bytes(port, "big")
+        if any(low <= number <= high for low, high in guarded.get(address, ())):
+            connections.append(Connections(uid, address, number, is_orphan, family, ids))
+    return connections
 
 
 def is_guarded(endpoints: list[Endpoint], address: str, port: int) -> bool:

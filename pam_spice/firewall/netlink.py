@@ -27,6 +27,7 @@ from pam_spice.firewall import SESSIONS, TABLE_NAME, Chain, KernelRefused, Rule,
 
 _NETLINK_NETFILTER = 12
 _SO_SNDBUFFORCE = 32  # asm-generic/socket.h
+_ENOBUFS = 105  # ``errno`` would be one more module to import
 _NFPROTO_INET = 1
 
 # linux/netfilter/nfnetlink.h, and enum nf_tables_msg_types after NFNL_SUBSYS_NFTABLES.
@@ -63,38 +64,41 @@ class Connection:
         if self._socket is not None:
             self._socket.close()
 
-    def change(self, close: list[int], chains: dict[int, Chain]) -> None:
-        """Take the chains of the users ``close`` away, whether or not they are there, and put
-        exactly these rules into the others' and send their packets there: one transaction, all or
-        nothing.
+    def change(self, close: list[int], chains: dict[int, Chain],
+               strays: tuple[int, ...] = ()) -> None:
+        """Take out what others have put into ``sessions`` for the uids ``strays``, take the chains
+        of the users ``close`` away, whether or not they are there, and put exactly these rules into
+        the others' and send their packets there: one transaction, all or nothing.
 
         Raises KernelRefused (there may be no table), OSError.
         """
-        if not close and not chains:
+        if not close and not chains and not strays:
             return
         if self._socket is None:
             self._socket = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, _NETLINK_NETFILTER)
-        _commit(self._socket, _messages(close, chains))
+        _commit(self._socket, _messages(close, chains, strays))
 
 
-def change(close: list[int], chains: dict[int, Chain]) -> None:
+def change(close: list[int], chains: dict[int, Chain], strays: tuple[int, ...] = ()) -> None:
     """The same, with a connection for it alone."""
     with Connection() as kernel:
-        kernel.change(close, chains)
+        kernel.change(close, chains, strays)
 
 
-def _messages(close: list[int], chains: dict[int, Chain]) -> list[tuple[int, int, bytes]]:
+def _messages(close: list[int], chains: dict[int, Chain],
+              strays: tuple[int, ...] = ()) -> list[tuple[int, int, bytes]]:
     """Each message's type, flags and attributes."""
-    messages: list[tuple[int, int, bytes]] = []
+    # All are emptied first: what is deleted may not be where another one's rule jumps to.
+    messages = [(_DELSETELEM, 0, _element(uid)) for uid in strays]
+    messages += [message for uid in (*close, *sorted(chains)) for message in (
+        (_NEWCHAIN, _CREATE, _text(3, chain_name(uid))),  # what is deleted is added first
+        (_DELRULE, 0, _text(2, chain_name(uid))))]
     for uid in close:
-        chain = _text(3, chain_name(uid))
-        messages += [(_NEWCHAIN, _CREATE, chain),  # what is deleted is added first
-                     (_NEWSETELEM, _CREATE, _jump(uid)), (_DELSETELEM, 0, _jump(uid)),
-                     (_DELRULE, 0, _text(2, chain_name(uid))), (_DELCHAIN, 0, chain)]
+        messages += [(_NEWSETELEM, _CREATE, _jump(uid)), (_DELSETELEM, 0, _jump(uid)),
+                     (_DELCHAIN, 0, _text(3, chain_name(uid)))]
     for uid, rules in sorted(chains.items()):
         chain = _text(2, chain_name(uid))
-        messages += [(_NEWCHAIN, _CREATE, _text(3, chain_name(uid))), (_DELRULE, 0, chain),
-                     *((_NEWRULE, _CREATE | _APPEND, chain + _attributes(4, *_rule(rule)))
+        messages += [*((_NEWRULE, _CREATE | _APPEND, chain + _attributes(4, *_rule(rule)))
                        for rule in rules),
                      (_NEWSETELEM, _CREATE, _jump(uid))]
     return messages
@@ -127,6 +131,10 @@ def _answers(kernel: socket) -> list[tuple[int, int]]:
             data = kernel.recv(65536, MSG_DONTWAIT)
         except BlockingIOError:
             return found
+        except OSError as lost:
+            if lost.errno != _ENOBUFS:
+                raise
+            continue  # of more errors than fit, the first ones are there
         at = 0
         while at + 20 <= len(data):
             # struct nlmsghdr, then struct nlmsgerr's errno.
@@ -169,8 +177,11 @@ def _verdict(*values: bytes) -> bytes:
 
 def _jump(uid: int) -> bytes:
     """The element of the map that sends the user's packets to his chain."""
-    element = _attributes(1, _attributes(1, _attribute(1, pack("=I", uid))),
-                          _verdict(_number(1, _JUMP), _text(2, chain_name(uid))))
+    return _element(uid, _verdict(_number(1, _JUMP), _text(2, chain_name(uid))))
+
+
+def _element(uid: int, verdict: bytes = b"") -> bytes:
+    element = _attributes(1, _attributes(1, _attribute(1, pack("=I", uid))), verdict)
     return _text(2, SESSIONS) + _attributes(3, element)
 
 

@@ -16,7 +16,7 @@ from conf.files import write_atomically
 from conf.intervals import joined_ranges
 from conf.lookup import Endpoint
 from pam_spice import paths
-from pam_spice.firewall import SESSIONS, TABLE_NAME, Chain, Observed, Rule
+from pam_spice.firewall import SESSIONS, TABLE_NAME, Chain, Observed, Rule, chain_name
 from pam_spice.run import CommandFailed, run
 
 TABLE = f"inet {TABLE_NAME}"
@@ -178,10 +178,10 @@ def _blocks(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def render_reload(guard: str, foreign: list[tuple[str, str]]) -> str:
     """The guard in place of the one that is there, and out with what others put into our table
-    (kind and name): after our own rules, which may have used it, are made anew."""
+    (kind and name): after our own rules, which may have used it, are made anew. Elements
+    are ``netlink``'s to take out."""
     named = [each for each in foreign if each[0] in ("chain", "set", "map")]
     return "".join([guard,
-                    f"flush map {TABLE} {SESSIONS}\n" if len(named) < len(foreign) else "",
                     *(f"flush {kind} {TABLE} {name}\n" for kind, name in named),
                     *(f"delete {kind} {TABLE} {name}\n" for kind, name in named)])
 
@@ -283,7 +283,9 @@ def _parse_entries(entries: list[dict[str, Any]]) -> Observed:
 
 def _uid_of(chain: object) -> int | None:
     if isinstance(chain, str) and chain.startswith("user-") and chain[5:].isdecimal():
-        return int(chain[5:])
+        uid = int(chain[5:])
+        if uid < 2**32 and chain == chain_name(uid):
+            return uid
     return None
 
 
