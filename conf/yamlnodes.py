@@ -25,6 +25,7 @@ _SYNTAX = (
     ("mapping values are not allowed", "put text with a colon and a blank in quotes, or mend the "
                                        "indentation"),
     ("scanning an alias", "put a pattern that begins with * in quotes"),
+    ("maximum nesting depth", "write it flat"),  # PyYAML since 6.0.4, from 1,000 levels on
     ("found character '\\t'", "indent with blanks, not with tabs"),
     ("found character that cannot start any token", "put it in quotes; indent with blanks, not "
                                                     "with tabs"),

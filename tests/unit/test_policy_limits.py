@@ -157,3 +157,9 @@ def test_a_grant_with_a_bad_part_of_any_kind_is_skipped_and_known_as_skipped(cas
     assert policy.skipped or case.stem == "grant-is-text"
     assert list(policy.consoles) == ["webdev"]
     assert not {user.subject.name for user in policy.skipped if user.subject} - {"anne", "ralph"}
+
+
+def test_twenty_thousand_brackets_are_one_problem_whatever_the_parser_makes_of_them() -> None:
+    parsed = parse_policy(b"servers: " + b"[" * 20_000 + b"]" * 20_000 + b"\n", "policy.yaml")
+    assert parsed.policy is None
+    assert [problem.remedy for problem in parsed.problems] == ["write it flat"]
