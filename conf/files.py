@@ -106,6 +106,20 @@ def write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view):]
 
 
+def remove_leftovers(path: str) -> None:
+    """Remove what writers of ``path`` left beside it that were killed; raises OSError."""
+    directory, name = os.path.split(path)
+    try:
+        found = os.listdir(directory)
+    except FileNotFoundError:
+        return
+    for each in found:
+        pid, _, rest = each.removeprefix(f"{name}.").partition(".")
+        if (each.startswith(f"{name}.") and pid.isdecimal() and rest in ("", "new", f"{pid}.new")
+                and not os.path.exists(f"/proc/{pid}")):
+            os.unlink(f"{directory}/{each}")
+
+
 def write_atomically(path: str, data: bytes, mode: int = 0o600, acl: bytes | None = None,
                      owner: int = -1, group: int = -1) -> None:
     """Replace ``path`` by ``data`` so that a reader or a power cut sees the old file or the new.

@@ -36,7 +36,7 @@ def own_record() -> tuple[LogindSession, Record]:
         raise Refused("nobody can tell who is logged in here (systemd-logind is not running): ask "
                       "the administrator") from None
     login = find_login(caller, sessions, _record_of)
-    record = open_record(login, lambda: who_else(caller.uid, sessions, is_alive, _has_record))
+    record = open_record(login, lambda: who_else(caller.uid, sessions, _is_alive, _has_record))
     return login.session, record
 
 
@@ -47,8 +47,18 @@ def still_open(session: LogindSession) -> Record | None:
 
 
 def _record_of(session: LogindSession) -> Record | None:
-    record = read_record(session.id)
+    try:
+        record = read_record(session.id)
+    except OSError:  # another user's, for one
+        return None
     return record if record is not None and record.is_of(session.uid, session.leader) else None
+
+
+def _is_alive(session: LogindSession) -> bool:
+    try:
+        return is_alive(session)
+    except OSError:  # proc(5) hidepid: others' processes can't be looked at
+        return False
 
 
 def _has_record(session: LogindSession) -> bool:

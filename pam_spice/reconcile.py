@@ -9,7 +9,7 @@ import os
 import pwd
 import time
 
-from conf.files import write_atomically
+from conf.files import remove_leftovers, write_atomically
 from conf.grantline import FOREVER, GrantLine
 from conf.lookup import CompiledPolicy, Endpoint, Unusable
 from conf.viewer import VIEWER_GROUP
@@ -71,6 +71,7 @@ class Reconciliation:
         self.names: list[str] = []  # of all that lies beside the records
         self.before: dict[str, Record] = {}  # the records before the lock was taken
         self.records: dict[str, Record] = {}
+        self.kept: set[int] = set()  # users who keep their chains, though nobody can say which
         self.chains: dict[int, Chain] = {}
         self.plan = Plan()
 
@@ -296,13 +297,18 @@ class Reconciliation:
     def _plan_chains(self, known: dict[str, Record]) -> None:
         touched = {record.uid for record in self.plan.write}
         touched |= {known[name].uid for name in self.plan.remove if name in known}
+        # A logout that was killed may have left what its record calls closed.
+        touched |= {record.uid for record in known.values() if record.state == CLOSED}
         present = {session: record for session, record in self.records.items()
                    if session not in self.lost}
         touched |= {self.records[session].uid for session in self.lost}
         # The last one to leave needs no group, and so no NSS, which may hang.
-        gid = (_viewer_gid() if any(record.state == OPEN for record in present.values())
-               else None)
-        self.chains = {} if gid is None else desired_chains(present, gid, self.now)
+        open_uids = {record.uid for record in present.values() if record.state == OPEN}
+        gid = _viewer_gid() if open_uids else None
+        if gid is not None:
+            self.chains = desired_chains(present, gid, self.now)
+        else:  # it may be the directory of groups that fails
+            self.kept = open_uids - touched
         if self.is_full:
             self._compare()
         else:
@@ -333,8 +339,13 @@ class Reconciliation:
         # Until logind has noticed a logout, the record says that it happened.
         for session in sessions:
             record = known.get(session.id)
-            if (record is not None and record.is_of(session.uid, session.leader)
-                    and session.id not in result and session.state != "closing"
+            if record is None or not record.is_of(session.uid, session.leader):
+                # Its login was killed. A run that is under way may be about to open it.
+                if self._is_leaving(session.leader) and is_ordinary(session.uid):
+                    closed = self._closed(session)
+                    if closed is not None:
+                        result[session.id] = closed
+            elif (session.id not in result and session.state != "closing"
                     and is_alive(session)):
                 result[session.id] = record.in_state(CLOSED)
         # logind deletes the file of a session that it can't write (/run is full), and writes it
@@ -344,6 +355,14 @@ class Reconciliation:
                      if session not in listed and not self._is_leaving(record.leader)
                      and start_ticks(record.leader) == record.leader_start}
         return result | {session: known[session] for session in self.lost}
+
+    def _closed(self, session: LogindSession) -> Record | None:
+        """The record of a session that has none and logs out; None where it is over anyway."""
+        ticks = start_ticks(session.leader)
+        if ticks is None or not is_alive(session):
+            return None
+        return Record(session.id, session.uid, session.user, session.leader, ticks, session.since,
+                      self.policy.revision if self.policy else "none", CLOSED, {}, [])
 
     def _counts(self, session: LogindSession, record: Record | None,
                 admissions: Admissions) -> bool:
@@ -393,7 +412,7 @@ class Reconciliation:
         if self.plan.guard is None:
             self.plan.set = {uid: chain for uid, chain in self.chains.items()
                              if chains.get(uid) != chain or uid not in jumps}
-        self.plan.close = sorted((set(chains) | jumps) - set(self.chains))
+        self.plan.close = sorted((set(chains) | jumps) - set(self.chains) - self.kept)
 
     # Applying
 
@@ -423,6 +442,9 @@ class Reconciliation:
         if self.is_full:
             self._cut(self.endpoints)
             self._follow_settings()
+            for path in (paths.COMPILED, paths.GUARD, paths.GUARD_SEEN, paths.REVOKED,
+                         paths.SUDOERS, paths.TEMPORARY):
+                remove_leftovers(path)
         if self.plan.write or self.plan.remove:
             wake_watcher()
 
@@ -466,15 +488,20 @@ class Reconciliation:
     def _cut(self, endpoints: list[Endpoint]) -> None:
         """Destroy connections that may not be: after their rules are gone, and with resets let
         out, so that neither side keeps a half and nothing can come between."""
+        from errno import ENOENT, EOPNOTSUPP, EPROTONOSUPPORT
+
         from pam_spice import sockets
 
         now = time.time()
         try:
             doomed = [each for each in sockets.guarded_connections(endpoints)
-                      if each.is_orphan or not allows(self.chains.get(each.uid, ()), each.address,
-                                                      each.port, now)]
+                      if each.is_orphan or each.uid not in self.kept and not allows(
+                          self.chains.get(each.uid, ()), each.address, each.port, now)]
             count = sockets.destroy(doomed)
-        except OSError as error:  # a kernel without inet_diag; the rules are gone all the same
+        except OSError as error:
+            if error.errno not in (ENOENT, EOPNOTSUPP, EPROTONOSUPPORT):
+                raise
+            # A kernel without inet_diag; the rules are gone all the same.
             journal.log(journal.ERROR, f"connections that may not be can't be ended: {error}",
                         event="cut-failed")
             return

@@ -40,7 +40,8 @@ def is_session_id(text: str) -> bool:
 
 
 def read_sessions(directory: str = STATE_DIRECTORY) -> list[LogindSession]:
-    """All sessions that are described in full; raises LogindSilent."""
+    """All sessions that are described in full; raises LogindSilent, also where one of the files is
+    there and can't be read."""
     try:
         names = os.listdir(directory)
     except OSError as error:
@@ -51,8 +52,11 @@ def read_sessions(directory: str = STATE_DIRECTORY) -> list[LogindSession]:
             continue
         try:
             sessions.append(read_session(name, directory))
-        except (OSError, ValueError, KeyError):
+        except (FileNotFoundError, IsADirectoryError, ValueError, KeyError):
             continue
+        except OSError as error:
+            if not os.path.islink(f"{directory}/{name}"):  # none of logind's
+                raise LogindSilent(f"{directory}/{name}: {error.strerror}") from None
     return sessions
 
 

@@ -6,16 +6,19 @@ import time
 
 def start_ticks(pid: int) -> int | None:
     """When the process started, in clock ticks since boot; None where there is none, or only a
-    zombie: proc(5), /proc/PID/stat, fields 3 and 22."""
+    zombie: proc(5), /proc/PID/stat, fields 3 and 22.
+
+    Raises OSError where nobody can tell: that is not the end of anybody's session.
+    """
     if pid <= 0:
         return None
     try:
         descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return None
     try:
         text = os.read(descriptor, 4096)
-    except OSError:  # ended meanwhile
+    except ProcessLookupError:  # ended meanwhile
         return None
     finally:
         os.close(descriptor)
@@ -30,7 +33,7 @@ def started_before(pid: int, monotonic_usec: int) -> bool:
     """Whether the process lives and already lived at an instant of CLOCK_MONOTONIC.
 
     Field 22 counts from boot with the time of suspends, CLOCK_MONOTONIC without it; comparing
-    ages on both clocks errs, after a suspend, on the side of "yes".
+    ages on both clocks errs, after a suspend, on the side of "yes". Raises OSError.
     """
     ticks = start_ticks(pid)
     if ticks is None:

@@ -131,18 +131,23 @@ def parse_record(text: str) -> Record:
 
 
 def read_record(session: str, directory: str = DIRECTORY) -> Record | None:
-    """The session's record; None where there is none, it is damaged or not ours to read."""
+    """The session's record; None where there is none or it is damaged. Raises OSError where it
+    can't be read, or is not ours to read."""
+    path = f"{directory}/{session}"
     try:
-        descriptor = os.open(f"{directory}/{session}",
-                             os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
         return None
+    except OSError:
+        if os.path.islink(path):  # no record of ours
+            return None
+        raise
     try:
         chunks = []
         while chunk := os.read(descriptor, 1 << 16):
             chunks.append(chunk)
         return parse_record(b"".join(chunks).decode())
-    except (OSError, ValueError, DamagedLine):
+    except (IsADirectoryError, ValueError, DamagedLine):
         return None
     finally:
         os.close(descriptor)
@@ -164,20 +169,21 @@ def overwrite_record(record: Record, directory: str = DIRECTORY) -> None:
 
 
 def recorded_names(directory: str = DIRECTORY) -> list[str]:
-    """Every name in the directory: records, and what a writer that was killed left behind."""
+    """Every name in the directory: records, and what a writer that was killed left behind. Raises
+    OSError."""
     try:
         return os.listdir(directory)
-    except OSError:
+    except FileNotFoundError:
         return []
 
 
 def read_records(directory: str = DIRECTORY) -> dict[str, Record]:
-    """All readable records, by session."""
+    """All records that are not damaged, by session. Raises OSError."""
     return records_of(recorded_names(directory), directory)
 
 
 def records_of(names: list[str], directory: str = DIRECTORY) -> dict[str, Record]:
-    """The readable records among these names, by session."""
+    """The records among these names that are not damaged, by session. Raises OSError."""
     records = {}
     for name in filter(is_session_id, names):
         record = read_record(name, directory)
