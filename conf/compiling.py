@@ -3,6 +3,7 @@
 import hashlib
 import os
 import time
+from collections.abc import Sequence
 from zlib import crc32
 
 from conf.calendars import library_paths
@@ -88,20 +89,22 @@ def guarded_endpoints(policy: Policy | None) -> list[Endpoint]:
             for address in server.addresses for low, high in server.guarded_ports]
 
 
-def compile_policy(source: Source, target: str, now: int, owner: int = 0) -> CompiledPolicy:
+def compile_policy(source: Source, target: str, now: int, owner: int = 0,
+                   guarded: Sequence[Endpoint] = ()) -> CompiledPolicy:
     """Write the compiled form of ``source`` to ``target`` and open it.
 
     What was guarded before stays guarded until a policy without problems drops it: a typing error
-    in a server's entry must not open that server.
+    in a server's entry must not open that server. ``guarded`` is what was, by another witness than
+    ``target``, which may be lost.
 
     Raises OSError where the file can't be written, Unusable where it can't be read back.
     """
     policy = source.parsed.policy
     endpoints = guarded_endpoints(policy)
     if source.outcome != VALID:
-        endpoints += _endpoints_before(target, owner)
+        endpoints += [*_endpoints_before(target, owner), *guarded]
     endpoints = _without_overlaps(endpoints)
-    workstation = policy.workstation if policy else Workstation()
+    workstation = policy.workstation if policy else _workstation_before(target, owner)
     # A policy without a zone of its own is meant in the workstation's.
     sources = [*source.stamps, (LOCALTIME, stamp(LOCALTIME))]
     zones: list[tuple[str, str]] = []
@@ -156,6 +159,16 @@ def _endpoints_before(target: str, owner: int) -> list[Endpoint]:
         return CompiledPolicy(target, owner).endpoints
     except Unusable:
         return []
+
+
+def _workstation_before(target: str, owner: int) -> Workstation:
+    """A typing error must not change what holds for those who are logged in."""
+    try:
+        before = CompiledPolicy(target, owner)
+    except Unusable:
+        return Workstation()
+    return Workstation(before.settings.one_user, before.settings.services,
+                       before.settings.require_seat, before.sudo_password)
 
 
 def _without_overlaps(endpoints: list[Endpoint]) -> list[Endpoint]:

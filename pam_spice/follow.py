@@ -2,7 +2,7 @@
 
 from conf.compiling import VALID, Source, compile_policy
 from conf.files import write_atomically
-from conf.lookup import CompiledPolicy, Unusable
+from conf.lookup import CompiledPolicy, Endpoint, Unusable
 from pam_spice import journal, paths, sudoers
 from pam_spice.firewall import nft
 from pam_spice.locking import Lock
@@ -27,7 +27,7 @@ def follow_policy(now: int) -> CompiledPolicy:
         except Unusable:
             pass
         source = Source(paths.POLICY)
-        compiled = compile_policy(source, paths.COMPILED, now)
+        compiled = compile_policy(source, paths.COMPILED, now, guarded=_guarded_at_boot())
         for problem in source.parsed.problems[:_MOST_PROBLEMS]:
             journal.log(journal.ERROR, problem.in_a_line(), event="policy-problem",
                         place=problem.mark, revision=source.revision)
@@ -39,6 +39,15 @@ def follow_policy(now: int) -> CompiledPolicy:
                 _follow_guard(compiled)
             _follow_sudoers(compiled)
         return compiled
+
+
+def _guarded_at_boot() -> list[Endpoint]:
+    """What the file for the boot guards: it is there though the compiled policy may be lost."""
+    try:
+        with open(paths.GUARD, encoding="utf-8", errors="replace") as file:
+            return nft.endpoints_of(file.read())
+    except OSError:
+        return []
 
 
 def _follow_guard(compiled: CompiledPolicy) -> None:

@@ -43,6 +43,10 @@ Admissions = dict[tuple[str, int], Record]
 """New sessions' records, by (session, leader)."""
 
 
+class RecordDamaged(Exception):
+    """A record can't be read, and all has to be looked at."""
+
+
 class Reconciliation:
     """One run. ``leader`` and ``phase`` ("open" or "close") are the hint of a login or logout;
     with ``full`` the whole workstation is put right all the same.
@@ -78,7 +82,7 @@ class Reconciliation:
     def run(self, dry_run: bool = False) -> Plan:
         """Make it so; with ``dry_run`` only find out what would be done.
 
-        Raises OSError or CommandFailed: then nothing more is open than before.
+        Raises OSError, CommandFailed or RecordDamaged: then nothing more is open than before.
         """
         os.makedirs(paths.RUN, 0o711, exist_ok=True)
         os.makedirs(f"{paths.RUN}/sessions", 0o711, exist_ok=True)
@@ -96,6 +100,8 @@ class Reconciliation:
                 self._reopen_policy()
             self.names = recorded_names()
             known = records_of(self.names)
+            if not self.is_full and not known.keys() >= set(filter(is_session_id, self.names)):
+                raise RecordDamaged  # whose chain it is for, only the kernel can tell
             self._plan_records(known, admissions)
             if not dry_run:
                 self._write_records(known)
@@ -147,10 +153,7 @@ class Reconciliation:
                     and not self.renew):
                 continue
             if known is None and session.id in self.names:
-                damaged = self._instead_of_damaged(session)
-                if damaged is not None:
-                    admitted[session.id, session.leader] = damaged
-                continue
+                continue  # damaged; that is seen to under the lock
             if not self.is_full and session.leader != self.leader:
                 continue
             why_not = why_not_eligible(session, self.policy.settings)
@@ -169,10 +172,9 @@ class Reconciliation:
     def _instead_of_damaged(self, session: LogindSession) -> Record | None:
         """A record may say that its session is closed or revoked. Where it can't be read nothing
         opens until the next login; the session counts for the rule of one user all the same."""
-        assert self.policy is not None
         ticks = start_ticks(session.leader)
-        if (ticks is None or why_not_eligible(session, self.policy.settings) is not None
-                or not is_alive(session)):
+        if (ticks is None or self.policy is None
+                or why_not_eligible(session, self.policy.settings) is not None):
             return None
         journal.log(journal.ERROR, f"the record of session {session.id} of {session.user!r} is "
                     f"damaged: nothing opens until the next login", event="record-damaged",
@@ -296,7 +298,9 @@ class Reconciliation:
 
     def _plan_chains(self, known: dict[str, Record]) -> None:
         touched = {record.uid for record in self.plan.write}
-        touched |= {known[name].uid for name in self.plan.remove if name in known}
+        # A session's id may have come again, for another user, before anybody saw the first go.
+        touched |= {known[name].uid for name in (
+            *self.plan.remove, *(record.session for record in self.plan.write)) if name in known}
         # A logout that was killed may have left what its record calls closed.
         touched |= {record.uid for record in known.values() if record.state == CLOSED}
         present = {session: record for session, record in self.records.items()
@@ -328,9 +332,12 @@ class Reconciliation:
                     or session in self.strangers else record
                     for session, record in known.items()
                     if start_ticks(record.leader) == record.leader_start}
-        self.unreadable = {session.id for session in sessions
-                           if session.id not in known and session.id in self.names
-                           and is_alive(session)}
+        damaged = [session for session in sessions if session.id not in known
+                   and session.id in self.names and is_alive(session)]
+        self.unreadable = {session.id for session in damaged}
+        instead = {(session.id, session.leader): self._instead_of_damaged(session)
+                   for session in damaged if not self._is_leaving(session.leader)}
+        admissions = admissions | {key: record for key, record in instead.items() if record}
         counting = [session for session in sessions
                     if self._counts(session, known.get(session.id), admissions)]
         result = desired_records(
@@ -341,28 +348,29 @@ class Reconciliation:
             record = known.get(session.id)
             if record is None or not record.is_of(session.uid, session.leader):
                 # Its login was killed. A run that is under way may be about to open it.
-                if self._is_leaving(session.leader) and is_ordinary(session.uid):
-                    closed = self._closed(session)
-                    if closed is not None:
-                        result[session.id] = closed
+                closed = self._closed(session) if self._is_leaving(session.leader) else None
+                if closed is not None:
+                    result[session.id] = closed
             elif (session.id not in result and session.state != "closing"
                     and is_alive(session)):
                 result[session.id] = record.in_state(CLOSED)
         # logind deletes the file of a session that it can't write (/run is full), and writes it
         # again later. What the record says must not be forgotten meanwhile.
         listed = {session.id for session in sessions}
-        self.lost = {session for session, record in known.items()
-                     if session not in listed and not self._is_leaving(record.leader)
+        self.lost = {session for session, record in known.items() if session not in listed
                      and start_ticks(record.leader) == record.leader_start}
-        return result | {session: known[session] for session in self.lost}
+        return result | {session: known[session].in_state(CLOSED)
+                         if self._is_leaving(known[session].leader) else known[session]
+                         for session in self.lost}
 
     def _closed(self, session: LogindSession) -> Record | None:
-        """The record of a session that has none and logs out; None where it is over anyway."""
+        """The record of a session that has none and logs out; None where none could open."""
         ticks = start_ticks(session.leader)
-        if ticks is None or not is_alive(session):
+        if (ticks is None or self.policy is None or not is_alive(session)
+                or why_not_eligible(session, self.policy.settings) is not None):
             return None
         return Record(session.id, session.uid, session.user, session.leader, ticks, session.since,
-                      self.policy.revision if self.policy else "none", CLOSED, {}, [])
+                      self.policy.revision, CLOSED, {}, [])
 
     def _counts(self, session: LogindSession, record: Record | None,
                 admissions: Admissions) -> bool:
@@ -471,6 +479,9 @@ class Reconciliation:
             observed = nft.observe()
         if observed is not None:
             nft.remember_guard(observed, guard)
+            # Of a table that could not be read nobody knew what else was in it.
+            self.plan.close = sorted((set(observed.chains) | observed.jumps)
+                                     - set(self.chains) - self.kept)
         journal.log(journal.WARNING, "the guard was loaded: it was missing or changed",
                     event="guard-loaded")
 
@@ -479,7 +490,7 @@ class Reconciliation:
         look at all others' too takes a logout 10 ms longer where there are 10,000; what is left
         of them is the next full run's."""
         if not any(self._is_leaving(record.leader) for record in known.values()):
-            return self.endpoints  # the leaver's record is damaged
+            return self.endpoints  # the leaver has no record
         changed = {*self.plan.close, *self.plan.set}
         return [(address, grant.port, grant.port) for record in known.values()
                 if record.uid in changed for grant in record.granted
@@ -542,8 +553,12 @@ def _still_the_same_person(record: Record) -> bool:
     """False if the name now has another uid or the uid another name. An account that NSS doesn't
     find at all may be a directory server that is down, which ends no session."""
     try:
-        return (pwd.getpwnam(record.user).pw_uid == record.uid
-                and pwd.getpwuid(record.uid).pw_name == record.user)
+        if pwd.getpwnam(record.user).pw_uid != record.uid:
+            return False
+    except KeyError:
+        pass
+    try:
+        return pwd.getpwuid(record.uid).pw_name == record.user
     except KeyError:
         return True
 

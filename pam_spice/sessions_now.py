@@ -43,6 +43,8 @@ def actor() -> str:
 def renewed(record: Record, fresh: Record) -> Record:
     """What the policy gives the session now, as if it had logged in at this moment; what was
     revoked for as long as the login lasts stays so."""
+    if record.state == CLOSED:  # logged out; logind has not noticed yet
+        return record
     if fresh.state == SHUT:
         return fresh
     if record.state != SHUT and _content(fresh) == _content(record):

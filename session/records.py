@@ -8,6 +8,7 @@ grants. (Ownership would let him fill root's tmpfs; a primary group may be share
 
 import os
 import struct
+from zlib import crc32
 
 from conf.files import write_all, write_atomically
 from conf.grantline import (
@@ -23,7 +24,7 @@ from conf.intervals import Offsets
 from session.logind import is_session_id
 
 DIRECTORY = "/run/pam-spice/sessions"
-FORMAT = "pam-spice-session 3"
+FORMAT = "pam-spice-session 4"
 
 OPEN = "open"
 WAITING = "waiting"
@@ -96,20 +97,21 @@ def format_record(record: Record) -> str:
     lines += [f"zone {name} {format_offsets(offsets)}"
               for name, offsets in record.offsets.items()]
     lines += [f"grant {format_grant(grant)}" for grant in record.granted]
-    return "\n".join([*lines, "end", ""])
+    text = "\n".join([*lines, ""])
+    return f"{text}check {crc32(text.encode()):08x}\n"
 
 
 def parse_record(text: str) -> Record:
     """The record of a text; raises ValueError, damaged grants included."""
     # Not splitlines(): that also breaks at \x85, \v and others, which a name may hold.
     lines = text.split("\n")
-    if lines[0] != FORMAT or lines[-2:] != ["end", ""]:
-        raise ValueError("not a record, or not all of it")
-    lines = lines[:-1]
+    body = text[:text.rfind("\n", 0, -1) + 1]
+    if lines[0] != FORMAT or text != f"{body}check {crc32(body.encode()):08x}\n":
+        raise ValueError("not a record, or not as it was written")
     values: dict[str, str] = {}
     offsets = {}
     grants = []
-    for line in lines[1:-1]:
+    for line in lines[1:-2]:
         key, _, value = line.partition(" ")
         if key == "zone":
             name, _, pairs = value.partition(" ")

@@ -176,6 +176,21 @@ def _blocks(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
             *_blocks([(max(first, middle), last) for first, last in ranges if last >= middle])]
 
 
+def endpoints_of(guard: str) -> list[Endpoint]:
+    """The endpoints that ``render_guard`` made a text of; of a damaged one those that are left."""
+    found: list[Endpoint] = []
+    for line in guard.split("\n"):
+        what, _, elements = line.removesuffix(" }").partition(" { ")
+        if what not in (f"add element {TABLE} guarded4", f"add element {TABLE} guarded6"):
+            continue
+        for element in elements.split(", "):
+            address, _, ports = element.partition(" . ")
+            low, _, high = ports.partition("-")
+            if low.isdecimal() and (high or low).isdecimal():
+                found.append((address, int(low), int(high or low)))
+    return found
+
+
 def render_reload(guard: str, foreign: list[tuple[str, str]]) -> str:
     """The guard in place of the one that is there, and out with what others put into our table
     (kind and name): after our own rules, which may have used it, are made anew. Elements

@@ -119,7 +119,7 @@ def test_a_record_without_a_field_is_damaged(key: str) -> None:
 
 
 @pytest.mark.parametrize(("old", "new"), [
-    ("pam-spice-session 3", "pam-spice-session 4"), ("uid ", "uid x"), ("leader 100", "leader "),
+    ("pam-spice-session 4", "pam-spice-session 3"), ("uid ", "uid x"), ("leader 100", "leader "),
     ("zone Europe/Berlin 1795000000:3600", "zone Europe/Berlin 1795000000"),
     ("20003", "20004"), ("webdev", "weddev")])
 def test_a_record_with_a_damaged_line_is_damaged(old: str, new: str) -> None:
