@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from conf.files import write_atomically
-from pam_spice import paths, reconcile
+from pam_spice import hook, paths, reconcile
 from pam_spice.firewall import nft
+from pam_spice.locking import Lock
 from pam_spice.reconcile import Reconciliation
 from session.records import CLOSED, Record, read_records, write_record
 from tests.kernel import namespace as ns
@@ -213,3 +214,28 @@ def test_directories_that_were_lost_come_back_so_that_users_find_their_own_recor
             return type(error).__name__
 
     assert ns.answer_of(read_own) == "user anne"
+
+
+def test_who_called_su_can_not_stop_the_hook_that_it_started() -> None:
+    """It starts with his real uid; stopped with the lock in its hands, it would hold up all."""
+    office()
+    with Lock(paths.LOCK) as held:
+        pid = os.fork()
+        if pid == 0:
+            ns.die_with_parent()
+            held.__exit__()  # ours alone
+            os.setresuid(ANNE, 0, 0)
+            os._exit(hook.main("close"))
+        waits = f"/proc/{pid}/wchan"
+        assert ns.until(lambda: "lock" in Path(waits).read_text())
+
+        def stop() -> str:
+            ns.become(ANNE, ANNE)
+            try:
+                os.kill(pid, signal.SIGSTOP)
+            except PermissionError:
+                return "not permitted"
+            return "stopped"
+
+        assert ns.answer_of(stop) == "not permitted"
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
