@@ -9,8 +9,8 @@ from pam_spice.errors import NotDone
 from pam_spice.run import CommandFailed
 from pam_spice.verbs import NO, USAGE, UsageError
 
-_VERBS = ("check", "edit", "diff", "explain", "windows", "calendar", "status", "grant", "revoke",
-          "apply", "import-libvirt", "reconcile", "setup", "uninstall")
+_VERBS = ("check", "edit", "diff", "explain", "windows", "calendar", "status", "log", "grant",
+          "revoke", "apply", "import-libvirt", "reconcile", "setup", "uninstall")
 
 
 def main(argv: list[str] | None = None) -> int:

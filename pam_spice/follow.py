@@ -20,10 +20,12 @@ def follow_policy(now: int) -> CompiledPolicy:
     changed.
     """
     with Lock(paths.COMPILE_LOCK):
+        before = None
         try:
             compiled = CompiledPolicy(paths.COMPILED)
             if compiled.is_current(now):  # another process was first
                 return compiled
+            before = compiled.revision
         except Unusable:
             pass
         source = Source(paths.POLICY)
@@ -31,8 +33,10 @@ def follow_policy(now: int) -> CompiledPolicy:
         for problem in source.parsed.problems[:_MOST_PROBLEMS]:
             journal.log(journal.ERROR, problem.in_a_line(), event="policy-problem",
                         place=problem.mark, revision=source.revision)
-        journal.log(journal.NOTICE, f"policy {source.revision} compiled: {source.outcome}",
-                    event="policy", revision=source.revision, outcome=source.outcome)
+        journal.log(journal.NOTICE, f"policy: {source.revision} counts from now on, and is "
+                    f"{source.outcome} (before: {before or 'none'})", event="policy",
+                    revision=source.revision, outcome=source.outcome, before=before,
+                    problems=len(source.parsed.problems))
         # Nobody who holds this lock waits for the one on compiling.
         with Lock(paths.LOCK):
             if source.outcome == VALID or compiled.endpoints:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from conf.files import write_atomically
+from pam_spice import journal
 from pam_spice.run import run
 
 PROFILE = Path("/usr/share/pam-configs/pam-spice")
@@ -98,3 +99,6 @@ def bring(services: Sequence[str]) -> None:
     """
     if PROFILE.exists() and not is_in_place(services):
         install(services)
+        reason = "it did not name the policy's services, or lines were missing"
+        journal.log(journal.WARNING, f"mend: PAM's session stack was written ({reason})",
+                    event="mend", what="pam", reason=reason)

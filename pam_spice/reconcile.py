@@ -69,6 +69,7 @@ class Reconciliation:
         self.strangers: frozenset[str] = frozenset()
         self.ineligible: set[tuple[str, int]] = set()
         self.unreadable: set[str] = set()  # sessions that live, with a damaged record, which stays
+        self.ending: set[str] = set()  # by logind's word
         self.lost: set[str] = set()  # recorded, their leader lives, but logind doesn't list them
         self.policy: CompiledPolicy | None = None
         self.endpoints: list[Endpoint] = []
@@ -77,6 +78,7 @@ class Reconciliation:
         self.records: dict[str, Record] = {}
         self.kept: set[int] = set()  # users who keep their chains, though nobody can say which
         self.chains: dict[int, Chain] = {}
+        self.changed: dict[int, tuple[str, str]] = {}  # the kernel's chains, see ``mending``
         self.plan = Plan()
 
     def run(self, dry_run: bool = False) -> Plan:
@@ -164,9 +166,10 @@ class Reconciliation:
                 if record is not None:
                     admitted[session.id, session.leader] = record
             elif self.phase == "open" and why_not is not None:
-                journal.log(journal.INFO, f"nothing opened for {session.user}: {why_not}",
-                            event="refused", user=session.user, uid=session.uid,
-                            session=session.id, service=session.service, reason=why_not)
+                journal.log(journal.INFO, f"refuse: nothing opens for {session.user}: {why_not}",
+                            event="refuse", user=session.user, uid=session.uid,
+                            session=session.id, service=session.service, reason=why_not,
+                            revision=self.policy.revision)
         return admitted
 
     def _instead_of_damaged(self, session: LogindSession) -> Record | None:
@@ -186,9 +189,10 @@ class Reconciliation:
         try:
             return self._admit(session)
         except Exception as error:  # of this one session; the others must not wait for it
-            journal.log(journal.ERROR, f"nothing opened for {session.user!r}: {error!r}",
-                        event="refused", user=session.user, uid=session.uid, session=session.id,
-                        reason="failed")
+            journal.log(journal.ERROR, f"refuse: nothing opens for {session.user}: {error!r}",
+                        event="refuse", user=session.user, uid=session.uid, session=session.id,
+                        service=session.service, reason=f"failed: {error!r}",
+                        revision=self.policy.revision if self.policy else None)
             return None
 
     def _admit(self, session: LogindSession) -> Record | None:
@@ -200,9 +204,10 @@ class Reconciliation:
             same = False
         ticks = start_ticks(session.leader)
         if not same or ticks is None:
-            journal.log(journal.WARNING, f"nothing opened: name and uid of {session.user!r} "
-                        f"do not belong together", event="refused", user=session.user,
-                        uid=session.uid, session=session.id, reason="identity")
+            why_not = "name and uid do not belong together, or its process is gone"
+            journal.log(journal.WARNING, f"refuse: nothing opens for {session.user}: {why_not}",
+                        event="refuse", user=session.user, uid=session.uid, session=session.id,
+                        service=session.service, reason=why_not, revision=self.policy.revision)
             return None
         subjects = [f"user:{account.pw_name}"]
         if self.policy.has_group_grants():
@@ -215,7 +220,8 @@ class Reconciliation:
         if damaged:
             journal.log(journal.ERROR, f"{len(damaged)} damaged grants of {account.pw_name} in "
                         f"the compiled policy are left out; delete {paths.COMPILED}",
-                        event="damaged", user=account.pw_name, uid=session.uid)
+                        event="grants-damaged", user=account.pw_name, uid=session.uid,
+                        session=session.id, revision=self.policy.revision)
         for place, fact in self.policy.skipped_of(subjects):
             journal.log(journal.WARNING, f"{place} gives {account.pw_name} nothing: {fact}",
                         event="skipped", user=account.pw_name, uid=session.uid, place=place,
@@ -301,6 +307,7 @@ class Reconciliation:
         # A session's id may have come again, for another user, before anybody saw the first go.
         touched |= {known[name].uid for name in (
             *self.plan.remove, *(record.session for record in self.plan.write)) if name in known}
+        explained = set(touched)
         # A logout that was killed may have left what its record calls closed.
         touched |= {record.uid for record in known.values() if record.state == CLOSED}
         present = {session: record for session, record in self.records.items()
@@ -314,7 +321,7 @@ class Reconciliation:
         else:  # it may be the directory of groups that fails
             self.kept = open_uids - touched
         if self.is_full:
-            self._compare()
+            self._compare(explained)
         else:
             self.plan.set = {uid: chain for uid, chain in self.chains.items() if uid in touched}
             self.plan.close = sorted(touched - set(self.chains))
@@ -357,6 +364,7 @@ class Reconciliation:
         # logind deletes the file of a session that it can't write (/run is full), and writes it
         # again later. What the record says must not be forgotten meanwhile.
         listed = {session.id for session in sessions}
+        self.ending = {session.id for session in sessions if session.state not in LIVING_STATES}
         self.lost = {session for session, record in known.items() if session not in listed
                      and start_ticks(record.leader) == record.leader_start}
         return result | {session: known[session].in_state(CLOSED)
@@ -403,7 +411,8 @@ class Reconciliation:
             self.plan.guard_file = text
         return text
 
-    def _compare(self) -> None:
+    def _compare(self, explained: set[int]) -> None:
+        from pam_spice import mending
         from pam_spice.firewall import nft
 
         observed = nft.observe()
@@ -414,9 +423,13 @@ class Reconciliation:
             self.plan.is_table_missing = observed is None
             self.plan.foreign = observed.foreign if observed else []
             self.plan.set = dict(self.chains)
+        chains, jumps = (observed.chains, observed.jumps) if observed else ({}, set())
+        if observed is not None or guard is not None:
+            self.changed = {uid: event for uid, event in mending.found(
+                chains, jumps, self.chains, self.now).items()
+                if uid not in explained and uid not in self.kept}
         if observed is None:
             return
-        chains, jumps = observed.chains, observed.jumps
         if self.plan.guard is None:
             self.plan.set = {uid: chain for uid, chain in self.chains.items()
                              if chains.get(uid) != chain or uid not in jumps}
@@ -425,6 +438,7 @@ class Reconciliation:
     # Applying
 
     def _apply(self, known: dict[str, Record]) -> None:
+        self._log_what_opens(known)  # whatever ends us in between, it is known
         if self.plan.guard:
             self._load_guard(self.plan.guard)
         with netlink.Connection() as kernel:
@@ -437,7 +451,7 @@ class Reconciliation:
 
     def _finish(self, known: dict[str, Record]) -> None:
         if not self.is_full and self.phase == "close":
-            self._cut(self._left_endpoints(known))
+            self._cut(self._left_endpoints(known), known)
         if self.plan.guard_file:
             try:
                 write_atomically(paths.GUARD, self.plan.guard_file.encode())
@@ -446,9 +460,9 @@ class Reconciliation:
                             event="write-failed")
         for session in self.plan.remove:
             remove_record(session)
-        self._log()
+        self._log_what_closes(known)
         if self.is_full:
-            self._cut(self.endpoints)
+            self._cut(self.endpoints, known)
             self._follow_settings()
             for path in (paths.COMPILED, paths.GUARD, paths.GUARD_SEEN, paths.REVOKED,
                          paths.SUDOERS, paths.TEMPORARY):
@@ -482,8 +496,10 @@ class Reconciliation:
             # Of a table that could not be read nobody knew what else was in it.
             self.plan.close = sorted((set(observed.chains) | observed.jumps)
                                      - set(self.chains) - self.kept)
-        journal.log(journal.WARNING, "the guard was loaded: it was missing or changed",
-                    event="guard-loaded")
+        reason = "it was missing" if self.plan.is_table_missing else "it was changed"
+        journal.log(journal.WARNING, f"mend: the guard was loaded ({reason})", event="mend",
+                    what="guard", reason=reason, foreign=" ".join(
+                        f"{kind}:{name}" for kind, name in self.plan.foreign) or None)
 
     def _left_endpoints(self, known: dict[str, Record]) -> list[Endpoint]:
         """Where those whose chains change can have connections: where they ever had a grant. To
@@ -496,7 +512,7 @@ class Reconciliation:
                 if record.uid in changed for grant in record.granted
                 for address in grant.addresses]
 
-    def _cut(self, endpoints: list[Endpoint]) -> None:
+    def _cut(self, endpoints: list[Endpoint], known: dict[str, Record]) -> None:
         """Destroy connections that may not be: after their rules are gone, and with resets let
         out, so that neither side keeps a half and nothing can come between."""
         from errno import ENOENT, EOPNOTSUPP, EPROTONOSUPPORT
@@ -508,7 +524,7 @@ class Reconciliation:
             doomed = [each for each in sockets.guarded_connections(endpoints)
                       if each.is_orphan or each.uid not in self.kept and not allows(
                           self.chains.get(each.uid, ()), each.address, each.port, now)]
-            count = sockets.destroy(doomed)
+            sockets.destroy(doomed)
         except OSError as error:
             if error.errno not in (ENOENT, EOPNOTSUPP, EPROTONOSUPPORT):
                 raise
@@ -516,11 +532,9 @@ class Reconciliation:
             journal.log(journal.ERROR, f"connections that may not be can't be ended: {error}",
                         event="cut-failed")
             return
-        if doomed:
-            for uid in sorted({connection.uid for connection in doomed}):
-                journal.log(journal.NOTICE, f"cut connections of uid {uid}", event="cut", uid=uid,
-                            endpoints=" ".join(sorted({f"{c.address},{c.port}" for c in doomed
-                                                       if c.uid == uid})), count=count)
+        counting = [record for record in self.records.values() if record.session not in self.lost]
+        for each in doomed:
+            journal.cut(each, known.values(), counting, self.now)
 
     def _follow_settings(self) -> None:
         if self.policy is None:
@@ -537,16 +551,35 @@ class Reconciliation:
                 journal.log(journal.ERROR, f"{what} not follow the policy: {error}",
                             event="follow-failed")
 
-    def _log(self) -> None:
+    def _log_what_opens(self, known: dict[str, Record]) -> None:
         for record in self.plan.write:
-            consoles = " ".join(sorted({grant.console for grant in record.grants}))
-            journal.log(journal.NOTICE, f"session {record.session} of {record.user}: "
-                        f"{record.state}", event=f"session-{record.state}", user=record.user,
-                        uid=record.uid, session=record.session, consoles=consoles,
-                        revision=record.revision, revoked=record.revoked or None)
-        for name in filter(is_session_id, self.plan.remove):
-            journal.log(journal.INFO, f"session {name} is over", event="session-over",
-                        session=name)
+            if record.state == OPEN:
+                journal.session(record, known.get(record.session), self.now, "")
+        for uid, (event, reason) in sorted(self.changed.items()):
+            own = [record for record in self.records.values()
+                   if record.uid == uid and record.state == OPEN and uid in self.chains]
+            journal.reaches(event, own, self.now, reason, what="chain")
+            if not own:
+                journal.log(journal.WARNING, f"mend: the chain of uid {uid} is taken away "
+                            f"({reason})", event="mend", what="chain", uid=uid, reason=reason)
+
+    def _log_what_closes(self, known: dict[str, Record]) -> None:
+        for record in self.plan.write:
+            if record.state != OPEN:
+                ended = "logout"
+                if not self._is_leaving(record.leader):
+                    ended = ("name and uid do not belong together any more"
+                             if record.session in self.strangers else "logind says so")
+                journal.session(record, known.get(record.session), self.now, ended)
+        for name in self.plan.remove:
+            gone = known.get(name)
+            if gone is not None:
+                journal.over(gone, "logind says so" if name in self.ending
+                             else "its process is gone")
+            elif name in self.names and is_session_id(name):
+                reason = "its record was damaged"
+                journal.log(journal.WARNING, f"close: session {name} is over ({reason})",
+                            event="close", session=name, reason=reason)
 
 
 def _still_the_same_person(record: Record) -> bool:

@@ -10,6 +10,10 @@ import time
 
 from conf.files import write_all
 
+TYPE_CHECKING = False  # typing and collections are slow to import, and a login needs neither
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
 _MAX_OUTPUT = 64 * 1024 * 1024
 # Nothing of the caller's: under pam_exec that would be the user's. TZ, because nft reads and
 # prints times in its own zone.
@@ -121,6 +125,43 @@ def run_interactive(argv: list[str]) -> int:
     finally:
         for number, handler in before:
             signal.signal(number, handler)
+
+
+def lines(argv: list[str]) -> "Generator[bytes, None, None]":
+    """Run a program given by absolute path and give each line of its output, with its newline, as
+    it comes: without a limit in time or size. It is killed when nobody wants more of it.
+
+    Raises CommandFailed where it can't be started, or at its end, for an exit status other than 0.
+    """
+    assert argv[0].startswith("/")
+    errors = os.memfd_create("stderr", os.MFD_CLOEXEC)
+    nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    pid = status = None
+    try:
+        with open(reader, "rb") as output:
+            try:
+                pid = os.posix_spawn(
+                    argv[0], argv, _ENVIRONMENT, setsigmask=(), setsigdef=_SIGNALS_TO_RESET,
+                    file_actions=[(os.POSIX_SPAWN_DUP2, file, target)
+                                  for target, file in enumerate((nothing, writer, errors))])
+            except OSError as error:
+                raise CommandFailed(argv, f"can't be started: {error.strerror}") from None
+            finally:
+                os.close(writer)
+            yield from output
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        if status:
+            error_output = _content(errors).decode("utf-8", "replace").strip()
+            how = f"exit status {status}" if status > 0 else f"signal {-status}"
+            raise CommandFailed(argv, how + (f": {error_output}" if error_output else ""),
+                                error_output)
+    finally:
+        if pid is not None and status is None:
+            os.kill(pid, _SIGKILL)
+            os.waitpid(pid, 0)
+        os.close(nothing)
+        os.close(errors)
 
 
 def _wait(pid: int, timeout: float) -> int | None:

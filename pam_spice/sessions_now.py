@@ -62,12 +62,12 @@ def apply_policy() -> list[str]:
                   "the policy is applied to live sessions")
 
 
-def lift(uid: int, user: str) -> list[str]:
+def lift(uid: int, user: str, **fields: object) -> list[str]:
     """Let the policy count again for a user whose consoles were revoked. Raises NotDone."""
     return _renew(lambda record: record.uid == uid,
                   lambda record, fresh: renewed(record, fresh).revoked_until(0),
-                  "revocation-lifted", f"{user} has the consoles of the policy again", user=user,
-                  uid=uid)
+                  "lift", f"{user} has the consoles of the policy again", user=user, uid=uid,
+                  **fields)
 
 
 def _renew(concerns: Callable[[Record], bool], amend: Callable[[Record, Record], Record],
@@ -102,7 +102,8 @@ def revoke(uid: int, until: int | None, user: str, **fields: object) -> list[str
     users, nor for a policy to be compiled. Raises NotDone."""
     return _carry_out(Reconciliation(phase="close", amend=_revoking(uid, until)), "revoke",
                       f"the consoles of {user} are revoked",
-                      {"user": user, "uid": uid, "until": until, **fields})
+                      {"user": user, "uid": uid, "until": until and journal.instant(until),
+                       **fields})
 
 
 def revoke_what_is_new(uid: int, until: int | None) -> None:
@@ -130,7 +131,7 @@ def grant_now(uid: int, lines: list[GrantLine], user: str, console: str,
         return record.with_more(new) if record.uid == uid and new else record
 
     return _carry_out(Reconciliation(amend=amend), "grant", f"{user} is granted {console}",
-                      {"user": user, "uid": uid, "console": console, **fields})
+                      {"user": user, "uid": uid, "consoles": journal.granted(lines), **fields})
 
 
 def _carry_out(run: Reconciliation, event: str, message: str,
@@ -144,15 +145,26 @@ def _carry_out(run: Reconciliation, event: str, message: str,
         return amend(record, fresh)
 
     run.amend = noted
-    plan = run.run()
-    by = actor()
-    journal.log(journal.NOTICE, f"{message} (by {by})", event=event, by=by, **fields)
+    try:
+        plan = run.run()
+    except Exception as error:
+        by = actor()
+        journal.log(journal.ERROR, f"{event}: NOT done: {message} (by {by}): {error!r}",
+                    event=event, by=by, error=repr(error), revision=_revision(run), **fields)
+        raise
+    by = actor()  # which may ask a directory of users: after what it closes
+    journal.log(journal.NOTICE, f"{event}: {message} (by {by})", event=event, by=by,
+                revision=_revision(run), **fields)
     lines = [_change(before.get(record.session), record, run.now) for record in plan.write]
     if run.failed:
         raise NotDone("not done for " + ", ".join(
             f"session {each.session} of {each.user}" for each in run.failed)
             + ": it can't be recorded, see journalctl -t pam-spice", lines)
     return lines
+
+
+def _revision(run: Reconciliation) -> str | None:
+    return None if run.policy is None else run.policy.revision
 
 
 def _content(record: Record) -> tuple[str, list[str], dict[str, Offsets]]:

@@ -16,7 +16,7 @@ from conf.files import write_atomically
 from conf.grantline import GrantLine, format_grant
 from conf.lookup import CompiledPolicy
 from conf.viewer import VIEWER_GROUP, viewer_command
-from pam_spice import paths
+from pam_spice import journal, paths
 from pam_spice.run import run
 from session.records import OPEN, Record
 
@@ -81,7 +81,8 @@ def bring(compiled: CompiledPolicy, records: Iterable[Record]) -> bool:
     # Not the revision: what a text comes to changes with the host name and the holidays known.
     key = _digest("\n".join([_RENDERING, hashlib.sha256(compiled.body()).hexdigest(),
                              str(compiled.sudo_password), *sorted(map(format_grant, kept))]))
-    if _is_whole(_content(paths.SUDOERS), key):
+    before = _content(paths.SUDOERS)
+    if _is_whole(before, key):
         return False
     rules = render([*compiled.all_grants(), *kept], compiled.sudo_password)
     text = (f"{_HEAD}{key} {_digest(rules)}\n"
@@ -95,6 +96,11 @@ def bring(compiled: CompiledPolicy, records: Iterable[Record]) -> bool:
     except BaseException:
         os.unlink(candidate)
         raise
+    # What an edit or the end of a session asks for is no mending.
+    if not _is_whole(before, before.partition("\n")[0].removeprefix(_HEAD).partition(" ")[0]):
+        reason = "they were missing or changed"
+        journal.log(journal.WARNING, f"mend: sudo's rules were written ({reason})", event="mend",
+                    what="sudoers", reason=reason)
     return True
 
 

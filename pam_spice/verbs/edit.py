@@ -10,10 +10,12 @@ import time
 from collections.abc import Mapping
 from types import FrameType
 
+from conf.compiling import Source
 from conf.files import FileRefused
-from pam_spice import paths
+from pam_spice import journal, paths
 from pam_spice.editing import Editing, EditorFailed, Outcome, target_of
 from pam_spice.run import run_interactive
+from pam_spice.sessions_now import actor
 from pam_spice.verbs import NO, USAGE, YES, UsageError, need_root
 
 _VARIABLES = ("SUDO_EDITOR", "VISUAL", "EDITOR")
@@ -82,6 +84,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"{error}: {target.path} is as it was") from None
     except (EOFError, KeyboardInterrupt, _Ended):
         return USAGE
+    if outcome == Outcome.SAVED and target.policy == paths.POLICY:
+        by, revision = actor(), Source(paths.POLICY).revision
+        journal.log(journal.NOTICE, f"edit: {target.path} was edited, the policy is {revision} "
+                    f"(by {by})", event="edit", by=by, place=target.path, revision=revision)
     return NO if outcome == Outcome.DROPPED else YES
 
 

@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
         lines = _take_in(before, text, user, place, now)
         until = local(end, policy.timezone)
         try:
-            changed = grant_now(account.pw_uid, lines, user, console, until=end,
+            changed = grant_now(account.pw_uid, lines, user, console, place=place,
                                 reason=arguments.reason)
         except (NotDone, CommandFailed, OSError) as error:
             # A record may have it by now, so it stays where everybody can see it.

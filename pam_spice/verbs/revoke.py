@@ -99,7 +99,7 @@ def _lift(user: str, uid: int, reason: str) -> list[str]:
     if not was_listed and not any(record.uid == uid and record.revoked
                                   for record in read_records().values()):
         raise UsageError(f"{user} is not revoked; pam-spice status shows who is")
-    return lift(uid, user)
+    return lift(uid, user, reason=reason)
 
 
 def _write(user: str, uid: int, until: int | None, reason: str) -> bool:

@@ -4,7 +4,9 @@ import argparse
 import os
 
 from conf.viewer import VIEWER
+from pam_spice import journal
 from pam_spice.installing import carry_out, setup_notes, setup_steps
+from pam_spice.sessions_now import actor
 from pam_spice.verbs import YES, UsageError, need_root
 
 
@@ -21,6 +23,10 @@ def run(arguments: argparse.Namespace) -> int:
     if not os.path.exists(VIEWER):
         raise UsageError(f"{VIEWER} is missing: install virt-viewer")
     carry_out(setup_steps(), arguments.dry_run)
+    if not arguments.dry_run:
+        by = actor()
+        journal.log(journal.NOTICE, f"setup: pam-spice is set up here (by {by})", event="setup",
+                    by=by)
     for note in setup_notes():
         print(note)
     return YES

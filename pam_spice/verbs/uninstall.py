@@ -2,7 +2,9 @@
 
 import argparse
 
+from pam_spice import journal
 from pam_spice.installing import carry_out, uninstall_steps
+from pam_spice.sessions_now import actor
 from pam_spice.verbs import YES, need_root
 
 
@@ -16,5 +18,9 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 def run(arguments: argparse.Namespace) -> int:
     """0 when all is gone."""
     need_root()
+    if not arguments.dry_run:  # said first: from here on nothing is guarded any more
+        by = actor()
+        journal.log(journal.WARNING, f"uninstall: pam-spice is taken off (by {by})",
+                    event="uninstall", by=by)
     carry_out(uninstall_steps(), arguments.dry_run)
     return YES

@@ -148,8 +148,8 @@ class Logins:
         """How many sessions our hooks have opened, and closed, by the journal."""
         self.workstation.run(["journalctl", "--sync"])
         return tuple(self.workstation.run(
-            ["journalctl", "--quiet", "--output=cat", f"PAM_SPICE_EVENT=session-{event}"],
-        ).stdout.count("\n") for event in ("open", "closed"))
+            ["journalctl", "--quiet", "--output=cat", f"PAM_SPICE_EVENT={event}"],
+        ).stdout.count("\n") for event in ("open", "close"))
 
     def _make_table(self) -> None:
         """The same table as ours, under another name, and the shell's batches for it."""

@@ -77,6 +77,8 @@ class Machine:
 
 def _read_what_is_told() -> None:
     """A process in the place of journald and of the watcher, which reads what they are told."""
+    # Of this network namespace alone; systemd raises the machine's to this at boot.
+    Path("/proc/sys/net/unix/max_dgram_qlen").write_text("512")
     os.makedirs(os.path.dirname(_JOURNAL))
     journal = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     journal.bind(_JOURNAL)
