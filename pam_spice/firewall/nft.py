@@ -99,7 +99,9 @@ def render_guard(endpoints: list[Endpoint]) -> str:
         # accept, and what isn't guarded is accepted anyway.
         "guard": [_UNUSUAL, f"meta skuid vmap @{SESSIONS}", "tcp dport != @ports accept",
                   "ip daddr . tcp dport @guarded4 goto refuse",
-                  "ip6 daddr . tcp dport @guarded6 goto refuse"],
+                  "ip6 daddr . tcp dport @guarded6 goto refuse",
+                  # Each server has one such address on each of its networks, declared or not.
+                  "ip6 daddr fe80::/10 goto refuse"],
         # A forwarded packet has no uid (containers, NAT of virtual machines): always refused.
         "forwarded": [_UNUSUAL, "ip daddr . tcp dport @guarded4 goto deny",
                       "ip6 daddr . tcp dport @guarded6 goto deny"],

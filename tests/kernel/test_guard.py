@@ -62,6 +62,18 @@ def test_a_v4_mapped_address_is_refused_too() -> None:
     assert try_as(0, 0, f"::ffff:{V4}", FREE_PORT) == "yes"
 
 
+def test_a_link_local_address_is_refused_though_no_policy_names_it_and_its_other_ports_are_not(
+        ) -> None:
+    guard()
+    ns.ip("link", "add", "lan", "type", "veth", "peer", "name", "other")
+    ns.ip("link", "set", "other", "up")
+    ns.ip("link", "set", "lan", "up")
+    ns.ip("addr", "add", "fe80::77/64", "dev", "lan", "nodad")
+    ns.listen([("fe80::77%lan", port) for port in (GUARDED_PORT, FREE_PORT)])
+    assert try_as(ANNE, ANNE, "fe80::77%lan", GUARDED_PORT) == REFUSED
+    assert try_as(ANNE, ANNE, "fe80::77%lan", FREE_PORT) == "yes"
+
+
 @BOTH
 def test_unguarded_ports_are_untouched_up_to_the_edges_of_the_range(address: str) -> None:
     guard()
