@@ -168,6 +168,12 @@ def serve_here() -> None:
             for port in (GUARDED_PORT, OTHER_GUARDED_PORT, FREE_PORT)])
 
 
+def _endpoint(address: str, port: int) -> tuple[str, int] | tuple[str, int, int, int]:
+    """As sockets take it; of a link-local address its interface too, behind a "%"."""
+    host, _, interface = address.partition("%")
+    return (host, port, 0, socket.if_nametoindex(interface)) if interface else (host, port)
+
+
 def listen(endpoints: list[tuple[str, int]]) -> int:
     """Echo on all of these from a child process, as root; returns its pid."""
     sockets = []
@@ -176,7 +182,7 @@ def listen(endpoints: list[tuple[str, int]]) -> int:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if ":" in address:
             server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        server.bind((address, port))
+        server.bind(_endpoint(address, port))
         server.listen(64)
         sockets.append(server)
     pid = os.fork()
@@ -230,7 +236,7 @@ def try_as(uid: int, gid: int, address: str, port: int, groups: tuple[int, ...] 
         with socket.socket(kind) as client:
             client.settimeout(1.5)
             try:
-                client.connect((address, port))
+                client.connect(_endpoint(address, port))
                 client.sendall(b"hello")
                 return "yes" if client.recv(5) == b"hello" else "closed"
             except OSError as error:

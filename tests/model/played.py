@@ -16,7 +16,7 @@ import pytest
 
 import pam_spice.run
 from conf.lookup import Unusable
-from pam_spice import hook, journal, paths, reconcile
+from pam_spice import hook, journal, paths, policy, reconcile
 from pam_spice.errors import NotDone
 from pam_spice.firewall import nft
 from pam_spice.run import CommandFailed
@@ -240,7 +240,7 @@ class Played:
 def _disarm() -> None:
     """The hook sets limits on its own process, which here lives on."""
     signal.alarm(0)
-    pam_spice.run._deadline = None
+    pam_spice.run._deadline = policy.children_until = None
 
 
 def _iso(instant: int) -> str:
