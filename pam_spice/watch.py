@@ -2,7 +2,8 @@
 
 The kernel alone opens and closes at a window's edges. What needs a process is to cut a connection
 that is idle, to notice a login process that was killed, and to let the next user in; this one
-sleeps until a window's edge, a word from a hook, or the death of a session's leader.
+sleeps until a window's edge, a word from a hook, the death of a session's leader, or the kernel's
+word that somebody has changed the table: a restart of nftables.service flushes the whole ruleset.
 
 It never compiles an edited policy: a process that lives for months has old time zones and public
 holidays in its memory, and no edge may wait for a compilation. Logins, the path unit and the timer
@@ -15,20 +16,28 @@ import time
 
 from pam_spice import journal, paths
 from pam_spice.desired import next_edge
+from pam_spice.firewall.notices import Notices
 from pam_spice.reconcile import Reconciliation
 
 _LONGEST_SLEEP = 60.0  # seconds: a stepped clock moves every edge
 _AFTER_EDGE = 0.05  # seconds: the kernel's clock is as good as ours, but not in step to the ms
 
 
+_SHORTEST_REST = 0.1  # seconds, of somebody who changes the table again and again
+
+
 def watch() -> None:
-    """Reconcile and sleep, for ever. Raises OSError where the FIFO can't be made."""
+    """Reconcile and sleep, for ever. Raises OSError where the FIFO can't be made, or the kernel
+    has no nf_tables."""
+    notices = Notices()
     if not os.path.exists(paths.WAKE):
         os.makedirs(paths.RUN, 0o711, exist_ok=True)
         os.mkfifo(paths.WAKE, 0o600)
     # Opened for writing too: else the last hook to close it would leave it at end of file.
     fifo = os.open(paths.WAKE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    was_told = False
     while True:
+        began = time.monotonic()
         # As at a logout: nobody is admitted, and the policy is taken as it was compiled.
         run = Reconciliation(phase="close")
         try:
@@ -36,12 +45,16 @@ def watch() -> None:
         except Exception as error:  # whatever it was, the next round may succeed
             journal.log(journal.ERROR, f"can't put things right: {error!r}",
                         event="watch-failed")
-        _sleep(fifo, run)
+        if was_told:  # half of a processor at most is for somebody who does it all the time
+            time.sleep(max(time.monotonic() - began, _SHORTEST_REST))
+        was_told = _sleep(fifo, notices, run)
 
 
-def _sleep(fifo: int, run: Reconciliation) -> None:
+def _sleep(fifo: int, notices: Notices, run: Reconciliation) -> bool:
+    """Whether it ended because somebody has changed the table."""
     poll = select.poll()
-    poll.register(fifo, select.POLLIN)
+    for source in (fifo, notices):
+        poll.register(source, select.POLLIN)
     leaders = []
     try:
         for record in run.records.values():
@@ -49,16 +62,23 @@ def _sleep(fifo: int, run: Reconciliation) -> None:
                 leaders.append(os.pidfd_open(record.leader))
             except OSError:  # dead since: look again soon
                 time.sleep(0.2)
-                return
+                return False
             poll.register(leaders[-1], select.POLLIN)
         now = time.time()
         edge = next_edge(run.chains.values(), now)
         limit = _LONGEST_SLEEP if edge is None else min(edge - now + _AFTER_EDGE, _LONGEST_SLEEP)
-        poll.poll(limit * 1000)
+        end = time.monotonic() + limit
+        while True:
+            ready = [each for each, _ in poll.poll(max(end - time.monotonic(), 0) * 1000)]
+            if notices.fileno() in ready and notices.read():
+                return True
+            if ready != [notices.fileno()]:
+                break
         try:
             os.read(fifo, 65536)
         except BlockingIOError:
             pass
+        return False
     finally:
         for leader in leaders:
             os.close(leader)

@@ -32,14 +32,17 @@ _NFPROTO_INET = 1
 
 # linux/netfilter/nfnetlink.h, and enum nf_tables_msg_types after NFNL_SUBSYS_NFTABLES.
 _BATCH_BEGIN, _BATCH_END = 16, 17
-_SUBSYSTEM = 10
+SUBSYSTEM = 10
 _NEWCHAIN, _DELCHAIN, _NEWRULE, _DELRULE, _NEWSETELEM, _DELSETELEM = (
-    _SUBSYSTEM << 8 | number for number in (3, 5, 6, 8, 12, 14))
+    SUBSYSTEM << 8 | number for number in (3, 5, 6, 8, 12, 14))
 
 # linux/netlink.h
 _REQUEST, _ACK, _CREATE, _APPEND = 0x1, 0x4, 0x400, 0x800
 _ERROR = 2
 _NESTED = 0x8000
+
+_OURS = 0xE0000000
+"""Our messages are numbered from here on: those of nft count from 0, and iptables' are the time."""
 
 _REGISTER, _VERDICT = 1, 0  # enum nft_registers
 _EQUAL, _LESS, _NOT_LESS = 0, 2, 5  # enum nft_cmp_ops
@@ -85,6 +88,12 @@ def change(close: list[int], chains: dict[int, Chain], strays: tuple[int, ...] =
         kernel.change(close, chains, strays)
 
 
+def is_ours(number: int) -> bool:
+    """Whether a message of that number (nlmsg_seq) is one of ``change``; the kernel tells others of
+    a change under the number with which it was asked for."""
+    return number >> 28 == _OURS >> 28
+
+
 def _messages(close: list[int], chains: dict[int, Chain],
               strays: tuple[int, ...] = ()) -> list[tuple[int, int, bytes]]:
     """Each message's type, flags and attributes."""
@@ -106,12 +115,13 @@ def _messages(close: list[int], chains: dict[int, Chain],
 
 def _commit(kernel: socket, messages: list[tuple[int, int, bytes]]) -> None:
     table = _text(1, TABLE_NAME)
-    batch = [_message(_BATCH_BEGIN, 0, 0, 0, _SUBSYSTEM)]
+    batch = [_message(_BATCH_BEGIN, 0, 0, 0, SUBSYSTEM)]
     for number, (kind, flags, attributes) in enumerate(messages, 1):
         # The last one is to be answered; one that fails is answered in any case.
         flags |= _ACK if number == len(messages) else 0
-        batch.append(_message(kind, flags, number, _NFPROTO_INET, 0, table + attributes))
-    data = b"".join([*batch, _message(_BATCH_END, 0, len(batch), 0, _SUBSYSTEM)])
+        batch.append(_message(kind, flags, _OURS + number, _NFPROTO_INET, 0,
+                              table + attributes))
+    data = b"".join([*batch, _message(_BATCH_END, 0, len(batch), 0, SUBSYSTEM)])
     kernel.setsockopt(SOL_SOCKET, _SO_SNDBUFFORCE, len(data) + 4096)
     kernel.sendto(data, (0, 0))
     # The kernel has done all of it by now: its answers are waiting.
@@ -140,7 +150,7 @@ def _answers(kernel: socket) -> list[tuple[int, int]]:
             # struct nlmsghdr, then struct nlmsgerr's errno.
             length, kind, _, number, _, error = unpack_from("=IHHIIi", data, at)
             if kind == _ERROR:
-                found.append((number, error))
+                found.append((number - _OURS, error))
             at += max(length + 3 & ~3, 16)
 
 

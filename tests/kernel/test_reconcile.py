@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conf.lookup import CompiledPolicy
-from pam_spice import journal, paths, sockets, watch
+from pam_spice import journal, paths, sockets
 from pam_spice.firewall import netlink
 from pam_spice.locking import Lock
 from pam_spice.reconcile import Reconciliation, wake_watcher
@@ -26,6 +26,7 @@ from tests.kernel.workstation import (
     Workstation,
     always,
     office,
+    start_watcher,
     window,
 )
 
@@ -902,25 +903,6 @@ def test_a_record_holds_the_policy_s_own_zone_first_whatever_the_grants_name() -
 
 
 # The watcher
-
-def start_watcher() -> None:
-    """Fork this process, with all that it has cached by now, to be the watcher."""
-    if os.fork() == 0:
-        ns.die_with_parent()
-        try:
-            watch.watch()
-        finally:
-            os._exit(99)
-    assert ns.until(_is_watched)
-
-
-def _is_watched() -> bool:
-    try:
-        os.close(os.open(paths.WAKE, os.O_WRONLY | os.O_NONBLOCK))
-    except OSError:
-        return False
-    return True
-
 
 def test_the_watcher_does_not_take_in_an_old_zone_for_a_new_one() -> None:
     workstation = office()

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pam_spice import hook, pamstack, paths
+from pam_spice import hook, pamstack, paths, watch
 from pam_spice.firewall import nft
 from pam_spice.reconcile import Reconciliation
 from session.records import read_records
@@ -133,6 +133,17 @@ def office() -> Workstation:
     return workstation
 
 
+def start_watcher() -> None:
+    """Fork this process, with all that it has cached by now, to be the watcher."""
+    if os.fork() == 0:
+        ns.die_with_parent()
+        try:
+            watch.watch()
+        finally:
+            os._exit(99)
+    assert ns.until(_is_watched)
+
+
 def _lead(link: socket.socket) -> None:
     while word := link.recv(1):
         link.sendall(bytes([_in_hook({b"o": "open", b"c": "close"}[word])]))
@@ -158,4 +169,12 @@ def always(condition: Callable[[], bool], seconds: float) -> bool:
         if not condition():
             return False
         time.sleep(0.05)
+    return True
+
+
+def _is_watched() -> bool:
+    try:
+        os.close(os.open(paths.WAKE, os.O_WRONLY | os.O_NONBLOCK))
+    except OSError:
+        return False
     return True

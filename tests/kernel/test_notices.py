@@ -1,0 +1,100 @@
+"""Whoever changes our table: the kernel tells the watcher, which puts it right at once."""
+
+import re
+import time
+
+import pytest
+
+from pam_spice.firewall import netlink, nft
+from pam_spice.firewall.notices import Notices
+from tests.kernel import namespace as ns
+from tests.kernel.namespace import ENDPOINTS, GUARDED_PORT, USERS, V4, VIEWER_GID, Client
+from tests.kernel.workstation import REFUSED, office, start_watcher
+
+ANNE, RALPH = USERS["anne"], USERS["ralph"]
+ANNES = ((V4, GUARDED_PORT, VIEWER_GID, 0, 0),)
+
+DEEDS = {
+    "the whole ruleset is flushed": "flush ruleset",
+    "the table is deleted": "delete table inet pam_spice",
+    "the table is made dormant": "add table inet pam_spice { flags dormant; }",
+    "the guard's rules are deleted": "flush chain inet pam_spice guard",
+    "an accept is put first": "insert rule inet pam_spice output accept",
+    "an endpoint is taken out": f"delete element inet pam_spice guarded4 {{ {V4} . 20001-20010 }}",
+    "another user is let through": f"add element inet pam_spice sessions "
+                                   f"{{ {RALPH} : jump user-{ANNE} }}",
+    "a rule is put into a user's chain": f"add rule inet pam_spice user-{ANNE} accept",
+}
+
+
+def in_one_order() -> list[str]:
+    return sorted(re.sub(r"packets \d+ bytes \d+", "", line) for line in ns.listing().splitlines())
+
+
+def put_right(user: str) -> bool:
+    return ns.until(lambda: ns.try_as(USERS[user], VIEWER_GID, V4, GUARDED_PORT)
+                    == ("yes" if user == "anne" else REFUSED), 1.0)
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+def test_within_a_second_all_is_as_it_was(deed: str) -> None:
+    workstation = office()
+    workstation.log_in("3", "anne", hint=True)
+    start_watcher()
+    before = workstation.chains()
+    client = Client(ANNE, VIEWER_GID, V4, GUARDED_PORT)
+    assert client.say() == "yes"
+    table = in_one_order()
+    ns.nft(f"{DEEDS[deed]}\n")
+    assert ns.until(lambda: in_one_order() == table and workstation.chains() == before, 1.0)
+    assert put_right("ralph") and put_right("anne")
+    assert client.say() == "yes", "who may stay notices nothing"
+
+
+def test_who_came_in_while_there_was_no_guard_is_cut() -> None:
+    workstation = office()
+    workstation.log_in("3", "anne", hint=True)
+    ns.nft("flush ruleset\n")
+    client = Client(RALPH, VIEWER_GID, V4, GUARDED_PORT)
+    assert client.say() == "yes"
+    start_watcher()
+    assert client.wait_for_end() != "TimeoutError"
+    assert ns.until(lambda: ns.established(GUARDED_PORT) == [])
+
+
+def test_the_kernel_tells_of_what_others_do_to_our_table_and_of_nothing_else() -> None:
+    nft.apply(nft.render_guard(ENDPOINTS))
+    notices = Notices()
+    netlink.change([], {ANNE: ANNES})
+    netlink.change([ANNE], {RALPH: ANNES})
+    assert not notices.read(), "a login and a logout"
+    ns.nft("add table inet other\nadd chain inet other pam_spice\n"
+           "add table ip pam_spices\nadd rule inet other pam_spice accept\n")
+    ns.nft("flush table inet other\n")
+    assert not notices.read(), "other tables"
+    for deed in ("add rule inet pam_spice output accept", "flush ruleset"):
+        ns.nft(f"{deed}\n")
+        assert notices.read(), deed
+        assert not notices.read()
+
+
+def test_more_than_there_is_room_for_counts_as_a_change() -> None:
+    notices = Notices()
+    for _ in range(3):
+        ns.nft("".join(f"add table inet other{number}\n" for number in range(2000)))
+        ns.nft("flush ruleset\n")
+    assert notices.read()
+    assert not notices.read()
+
+
+def test_somebody_who_changes_the_table_all_the_time_does_not_keep_the_watcher_from_its_work(
+        ) -> None:
+    workstation = office()
+    start_watcher()
+    deed = "add element inet pam_spice guarded4 { 10.77.0.9 . 9 }\n"
+    end = time.monotonic() + 1.5
+    while time.monotonic() < end:
+        ns.nft(deed)
+    assert put_right("ralph")
+    workstation.log_in("3", "anne", hint=True)
+    assert put_right("anne")
