@@ -4,7 +4,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/ready
 
-.PHONY: setup demo test test-fast oracle fuzz bench lint lab-shell clean
+.PHONY: setup demo test test-fast oracle fuzz bench attacks faults soak lint lab-shell clean
 
 setup: $(READY)
 
@@ -42,6 +42,22 @@ fuzz: setup
 # What it all costs, side by side: some ten minutes; writes docs/benchmarks.md.
 bench: setup
 	$(PYTHON) -m tests.bench
+
+# Every attack we know of, tried against the hand-made setup and against pam-spice; writes
+# docs/attacks.md.
+attacks: setup
+	$(PYTHON) -m pytest -q tests/attacks --write-attacks
+
+# Every system call of the hook fails in turn, and two storms of kills: a quarter of an hour;
+# writes docs/faults.md.
+faults: setup
+	$(PYTHON) -m tests.faults
+
+# The model test for 100,000 steps and more, and 200 users in and out: some two hours.
+STEPS := 100000
+soak: setup
+	$(PYTHON) -m tests.model --steps $(STEPS)
+	$(PYTHON) -m tests.model.load --seconds 600
 
 lint: setup
 	$(PYTHON) -m pytest -q tests/lint

@@ -12,10 +12,11 @@ import os
 import random
 import sys
 import time
+import traceback
 
 from tests.kernel import namespace as ns
 from tests.model.machine import STEPS
-from tests.model.rounds import DAYS, play, workstation
+from tests.model.rounds import DAYS, GENERATE, play, workstation
 from tests.model.tally import Tally
 
 _SECONDS = 6 * 3600
@@ -29,7 +30,14 @@ def _work(tally: Tally, job: int, arguments: argparse.Namespace) -> None:
         for number in range(arguments.rounds or sys.maxsize):
             if not arguments.rounds and tally.of_row() * arguments.jobs >= arguments.steps:
                 return
-            play(seed + number * arguments.jobs, arguments.days)
+            which = seed + number * arguments.jobs
+            try:
+                play(which, arguments.days, GENERATE)
+            except BaseException:
+                # What fails only now and then is lost where it is tried again with fewer steps.
+                traceback.print_exc()
+                play(which, arguments.days)
+                raise
 
 
 def _start(tally: Tally, job: int, arguments: argparse.Namespace) -> int:
