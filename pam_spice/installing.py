@@ -15,7 +15,7 @@ from conf.compiling import Source
 from conf.files import write_atomically
 from conf.model import Workstation
 from conf.viewer import CONFINER, VIEWER, VIEWER_GROUP
-from pam_spice import pamstack, paths
+from pam_spice import landlock, pamstack, paths
 from pam_spice.firewall import nft
 from pam_spice.run import CommandFailed, run
 
@@ -250,6 +250,8 @@ def setup_notes() -> list[str]:
     notes = [f"{service} is left out: its PAM stack reads ~/.pam_environment, which would let "
              f"users run code in the hook. Drop user_readenv from /etc/pam.d/{service} and run "
              f"setup again." for service in pamstack.split_services(services)[1]]
+    if not landlock.is_there():
+        notes.append(f"The viewer will not be confined: {landlock.NO_LANDLOCK}.")
     if not _is_there(pamstack.PAM_AUTH_UPDATE):
         lines = "".join(f"    session {line.strip()}\n"
                         for line in pamstack.stack_lines(pamstack.profile(services)))

@@ -7,7 +7,7 @@ from datetime import datetime
 from conf.grantline import FOREVER
 from conf.intervals import DAY, merged
 from conf.lookup import CompiledPolicy, Unusable
-from pam_spice import paths, sockets
+from pam_spice import landlock, paths, sockets
 from pam_spice.desired import allows
 from pam_spice.firewall import Chain, nft
 from pam_spice.revocations import read_revocations
@@ -42,6 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         "guard": {"loaded": observed is not None,
                   "endpoints": [f"{address} {low}-{high}" for address, low, high in endpoints]},
         "policy": {"revision": revision, "outcome": outcome, "current": is_current},
+        "viewer": {"confined": landlock.is_there()},
         "sessions": [session_status(record, chains.get(record.uid) or (), now)
                      for record in read_records().values()],
         "chains": sorted(chains),
@@ -102,6 +103,8 @@ def _print(document: dict[str, object]) -> None:
     print(f"policy: {policy['outcome']}, revision {policy['revision']}"
           + ("" if policy["outcome"] == "valid" else "; see pam-spice check")
           + ("" if policy["current"] else "; edited since, the next login takes it in"))
+    if document["viewer"] == {"confined": False}:
+        print(f"viewer: NOT CONFINED: {landlock.NO_LANDLOCK}")
     _print_revoked(document["revoked"])
     print("sessions:" if sessions else "sessions: none")
     for session in sessions:

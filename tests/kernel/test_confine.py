@@ -4,17 +4,23 @@ Python stands in for the viewer: it loads libraries and starts programs as it is
 has its counterpart, the same done without confinement.
 """
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from conf.viewer import VIEWER
+from pam_spice import landlock
+from pam_spice.cli import main
+from pam_spice.installing import setup_notes
 from tests.kernel import namespace as ns
-from tests.kernel.namespace import USERS, VIEWER_GID
+from tests.kernel.namespace import GUARDED_PORT, OTHER_GUARDED_PORT, USERS, V4, VIEWER_GID
+from tests.kernel.workstation import OFFICE, REFUSED, office, window
 
 ANNE = USERS["anne"]
 ROOT = Path(__file__).parents[2]
@@ -222,24 +228,73 @@ def test_no_other_process_of_the_user_can_look_into_it_or_take_its_group() -> No
         running.wait()
 
 
-def test_without_landlock_the_viewer_runs_says_so_and_starts_no_program() -> None:
-    isolate()
-    script = f"""
+WITHOUT_LANDLOCK = f"""
 import sys; sys.path.insert(0, {str(PREFIX)!r})
 from launcher import confine
 confine._CREATE_RULESET = 9999  # a system call that no kernel has
 sys.exit(confine.main(sys.argv[1:]))
 """
 
-    def run(code: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [PYTHON, "-I", "-S", "-c", script, "-c", code], user=ANNE, group=VIEWER_GID,
-            extra_groups=[], capture_output=True, text=True, timeout=20, env={"HOME": str(HOME)})
 
-    ran = run("print('up')")
+def run_without_landlock(code: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [PYTHON, "-I", "-S", "-c", WITHOUT_LANDLOCK, "-c", code], user=ANNE, group=VIEWER_GID,
+        extra_groups=[], capture_output=True, text=True, timeout=20, env={"HOME": str(HOME)})
+
+
+def test_without_landlock_the_viewer_runs_says_so_and_starts_no_program() -> None:
+    isolate()
+    ran = run_without_landlock("print('up')")
     assert ran.stdout == "up\n"
     assert "not confined" in ran.stderr
-    assert run("import os; os.execv('/usr/bin/true', ['true'])").returncode != 0
+    assert run_without_landlock("import os; os.execv('/usr/bin/true', ['true'])").returncode != 0
+
+
+def test_without_landlock_code_in_the_viewer_reaches_its_user_s_console_alone_and_in_its_time(
+        ) -> None:
+    isolate()
+    workstation = office()
+    library = HOME / "own.so"
+    connect = f"""
+import ctypes, socket; ctypes.CDLL({str(library)!r})
+for address, port in {[(V4, port) for port in (GUARDED_PORT, OTHER_GUARDED_PORT)]}:
+    try:
+        with socket.create_connection((address, port), 2): print("yes", end=" ")
+    except OSError as error:
+        print(type(error).__name__, end=" ")
+"""
+    now = time.time()
+
+    def reached(policy: str) -> list[str]:
+        workstation.policy(policy)
+        workstation.log_in("3", "anne", hint=True)
+        ran = run_without_landlock(connect)
+        assert "not confined" in ran.stderr
+        workstation.log_out("3")
+        return ran.stdout.split()
+
+    hers = "{user: anne, console: first"
+    in_time, too_late = (f"{hers}, when: {window(now - 60, now + end)}" for end in (600, -5))
+    assert hers in OFFICE
+    assert reached(OFFICE.replace(hers, in_time).replace("group: staff", "group: nobody")) == [
+        "yes", REFUSED]
+    assert reached(OFFICE.replace(hers, too_late).replace("group: staff", "group: nobody")) == [
+        REFUSED, REFUSED]
+    assert run_without_landlock(connect).stdout.split() == [REFUSED, REFUSED], "logged out"
+
+
+def test_status_and_setup_say_where_there_is_no_landlock(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    office()
+    said = []
+    for number in (444, 9999):
+        monkeypatch.setattr(landlock, "_CREATE_RULESET", number)
+        main(["status"])
+        said.append("NOT CONFINED" in capsys.readouterr().out)
+        said.append(any("not be confined" in note for note in setup_notes()))
+        main(["status", "--json"])
+        said.append(json.loads(capsys.readouterr().out)["viewer"]["confined"])
+    assert said == [False, False, True, True, True, False]
 
 
 def test_root_and_half_a_user_are_refused() -> None:
