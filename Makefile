@@ -53,11 +53,13 @@ attacks: setup
 faults: setup
 	$(PYTHON) -m tests.faults
 
-# The model test for 100,000 steps and more, and 200 users in and out: some two hours.
+# The model test for 100,000 steps, 200 users in and out by their hooks for ten minutes, and
+# through PAM: over an hour.
 STEPS := 100000
 soak: setup
 	$(PYTHON) -m tests.model --steps $(STEPS)
 	$(PYTHON) -m tests.model.load --seconds 600
+	$(PYTHON) -m tests.lab.crowd
 
 lint: setup
 	$(PYTHON) -m pytest -q tests/lint
