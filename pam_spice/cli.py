@@ -1,6 +1,9 @@
 """``pam-spice``: the admin's command. Each verb has a module in ``pam_spice.verbs``."""
 
+# The built-in module beneath ``signal``, as in the hook.
+import _signal  # type: ignore[import-not-found]
 import argparse
+import os
 import sys
 from importlib import import_module
 
@@ -15,6 +18,7 @@ _VERBS = ("check", "edit", "diff", "explain", "windows", "calendar", "status", "
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; the exit status is 0 for yes, 1 for no, 2 for unusable input."""
+    _leave_the_caller_s_surroundings()
     parser = argparse.ArgumentParser(
         prog="pam-spice", description="SPICE consoles for chosen users at chosen times")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -35,3 +39,12 @@ def main(argv: list[str] | None = None) -> int:
     except (UsageError, CommandFailed, Unusable, OSError) as error:
         print(f"pam-spice: {error}", file=sys.stderr)
         return USAGE
+
+
+def _leave_the_caller_s_surroundings() -> None:
+    """sudo passes these on: with SIGCHLD ignored no program's end can be waited for, and under a
+    strict umask what setup and pam-auth-update make could be read by root alone."""
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+    if os.geteuid() == 0:
+        os.umask(0o022)

@@ -18,9 +18,10 @@ _MAX_OUTPUT = 64 * 1024 * 1024
 # Nothing of the caller's: under pam_exec that would be the user's. TZ, because nft reads and
 # prints times in its own zone.
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-_SIGKILL = 9
-_SIGNALS_TO_RESET = (2, 13, 14, 15, 17)  # INT PIPE ALRM TERM CHLD: a caller may ignore them
-_SIGINT, _SIGQUIT, _SIGXFSZ = 2, 3, 25
+_SIGKILL, _SIGSTOP = 9, 19
+_SIGINT, _SIGQUIT = 2, 3
+# A caller may ignore them.
+_SIGNALS_TO_RESET = [number for number in range(1, 32) if number not in (_SIGKILL, _SIGSTOP)]
 # What a program at a terminal needs to know of it, of its user and of his screen.
 _OF_THE_TERMINAL = ("TERM", "COLORTERM", "LANG", "LANGUAGE", "HOME", "USER", "LOGNAME", "SHELL",
                     "DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR")
@@ -118,7 +119,7 @@ def run_interactive(argv: list[str]) -> int:
     try:
         try:
             pid = os.posix_spawn(argv[0], argv, environment, setsigmask=(),
-                                 setsigdef=(*_SIGNALS_TO_RESET, _SIGQUIT, _SIGXFSZ))
+                                 setsigdef=_SIGNALS_TO_RESET)
         except OSError as error:
             raise CommandFailed(argv, f"can't be started: {error.strerror}") from None
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -134,8 +135,9 @@ def lines(argv: list[str]) -> "Generator[bytes, None, None]":
     Raises CommandFailed where it can't be started, or at its end, for an exit status other than 0.
     """
     assert argv[0].startswith("/")
-    errors = os.memfd_create("stderr", os.MFD_CLOEXEC)
+    # The first of them: where 0 to 2 are closed it may get 0, where it belongs.
     nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    errors = os.memfd_create("stderr", os.MFD_CLOEXEC)
     reader, writer = os.pipe2(os.O_CLOEXEC)
     pid = status = None
     try:

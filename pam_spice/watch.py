@@ -27,8 +27,9 @@ _SHORTEST_REST = 0.1  # seconds, of somebody who changes the table again and aga
 
 
 def watch() -> None:
-    """Reconcile and sleep, for ever. Raises OSError where the FIFO can't be made, or the kernel
-    has no nf_tables."""
+    """Reconcile and sleep, until the FIFO that hooks write to is another one: systemd, which then
+    starts this anew, makes lost directories and shows them to it. Raises OSError where the FIFO
+    can't be made, or the kernel has no nf_tables."""
     notices = Notices()
     if not os.path.exists(paths.WAKE):
         os.makedirs(paths.RUN, 0o711, exist_ok=True)
@@ -36,7 +37,7 @@ def watch() -> None:
     # Opened for writing too: else the last hook to close it would leave it at end of file.
     fifo = os.open(paths.WAKE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     was_told = False
-    while True:
+    while _is_there(fifo):
         began = time.monotonic()
         # As at a logout: nobody is admitted, and the policy is taken as it was compiled.
         run = Reconciliation(phase="close")
@@ -48,6 +49,13 @@ def watch() -> None:
         if was_told:  # half of a processor at most is for somebody who does it all the time
             time.sleep(max(time.monotonic() - began, _SHORTEST_REST))
         was_told = _sleep(fifo, notices, run)
+
+
+def _is_there(fifo: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(paths.WAKE), os.fstat(fifo))
+    except OSError:
+        return False
 
 
 def _sleep(fifo: int, notices: Notices, run: Reconciliation) -> bool:

@@ -226,8 +226,8 @@ def test_who_called_su_can_not_stop_the_hook_that_it_started() -> None:
             held.__exit__()  # ours alone
             os.setresuid(ANNE, 0, 0)
             os._exit(hook.main("close"))
-        waits = f"/proc/{pid}/wchan"
-        assert ns.until(lambda: "lock" in Path(waits).read_text())
+        assert ns.until(lambda: paths.LOCK in [os.readlink(each) for each in
+                                               Path(f"/proc/{pid}/fd").iterdir()])
 
         def stop() -> str:
             ns.become(ANNE, ANNE)

@@ -3,6 +3,8 @@
 import os
 import pwd
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -260,12 +262,29 @@ def test_a_shut_session_does_not_keep_the_next_user_waiting() -> None:
     assert workstation.chains().keys() == {ANNE}
 
 
+@contextmanager
+def held_by_another(path: str) -> Iterator[None]:
+    """The lock is in the hands of another process."""
+    taken, told = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        ns.die_with_parent()
+        with Lock(path):
+            os.write(told, b"x")
+            time.sleep(60)
+        os._exit(0)
+    os.read(taken, 1)
+    yield
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+
+
 def test_two_commands_do_not_work_on_live_sessions_at_once(
         monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     workstation = office()
     workstation.log_in("3", "ralph", hint=True)
     monkeypatch.setattr("pam_spice.verbs._PATIENCE", 0.2)
-    with Lock(paths.ADMIN_LOCK):
+    with held_by_another(paths.ADMIN_LOCK):
         assert main(["apply", "--now"]) == 2
         assert "another pam-spice command is at work" in capsys.readouterr().err
         assert main(["revoke", "ralph"]) == 1
