@@ -37,7 +37,7 @@ from session.records import (
 
 TYPE_CHECKING = False  # typing and collections are slow to import, and a login needs neither
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 Admissions = dict[tuple[str, int], Record]
 """New sessions' records, by (session, leader)."""
@@ -203,8 +203,11 @@ class Reconciliation:
         except KeyError:
             same = False
         ticks = start_ticks(session.leader)
-        if not same or ticks is None:
-            why_not = "name and uid do not belong together, or its process is gone"
+        has_group = same and account.pw_gid == _gid_of(VIEWER_GROUP)
+        if not same or ticks is None or has_group:
+            why_not = (f"{VIEWER_GROUP} is his first group, and so that of all his programs"
+                       if has_group else
+                       "name and uid do not belong together, or its process is gone")
             journal.log(journal.WARNING, f"refuse: nothing opens for {session.user}: {why_not}",
                         event="refuse", user=session.user, uid=session.uid, session=session.id,
                         service=session.service, reason=why_not, revision=self.policy.revision)
@@ -315,9 +318,14 @@ class Reconciliation:
         touched |= {self.records[session].uid for session in self.lost}
         # The last one to leave needs no group, and so no NSS, which may hang.
         open_uids = {record.uid for record in present.values() if record.state == OPEN}
-        gid = _viewer_gid() if open_uids else None
-        if gid is not None:
-            self.chains = desired_chains(present, gid, self.now)
+        group = _viewer_group() if open_uids else None
+        # Who gets the group by newgrp(1) needs no viewer: any program of his would do.
+        barred = None if group is None else _with_the_group(group, present.values())
+        if group is not None and barred is not None:
+            touched |= {record.uid for record in barred}
+            self.chains = desired_chains(
+                {session: record for session, record in present.items() if record not in barred},
+                group.gr_gid, self.now)
         else:  # it may be the directory of groups that fails
             self.kept = open_uids - touched
         if self.is_full:
@@ -605,13 +613,57 @@ def _is_overwritten(record: Record) -> bool:
     return True
 
 
-def _viewer_gid() -> int | None:
+def _gid_of(group: str) -> int | None:
     try:
-        return grp.getgrnam(VIEWER_GROUP).gr_gid
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        return None
+
+
+def _viewer_group() -> grp.struct_group | None:
+    try:
+        return grp.getgrnam(VIEWER_GROUP)
     except KeyError:
         journal.log(journal.ERROR, f"there is no group {VIEWER_GROUP}, nothing opens; run "
                     f"pam-spice setup", event="no-group")
         return None
+
+
+def _with_the_group(group: grp.struct_group,
+                    records: "Iterable[Record]") -> list[Record] | None:
+    """The sessions whose user can have the viewer's group without the viewer: nothing is open in
+    them. None where nobody can tell."""
+    try:
+        has_password = _has_password(group)
+    except OSError as error:
+        journal.log(journal.ERROR, f"whether the group {VIEWER_GROUP} has a password can't be "
+                    f"told, nothing new opens: {error}", event="no-group")
+        return None
+    if has_password:
+        journal.log(journal.ERROR, f"the group {VIEWER_GROUP} has a password, which opens it to "
+                    f"all who know it: nothing opens; run gpasswd -r {VIEWER_GROUP}",
+                    event="group-password")
+        return list(records)
+    barred = [record for record in records if record.user in group.gr_mem]
+    for record in barred:
+        journal.log(journal.ERROR, f"{record.user} is a member of {VIEWER_GROUP}, nothing opens "
+                    f"for him; run gpasswd -d {record.user} {VIEWER_GROUP}", event="group-member",
+                    user=record.user, uid=record.uid, session=record.session)
+    return barred
+
+
+def _has_password(group: grp.struct_group) -> bool:
+    """gshadow(5): what begins with ! or * matches no password, and without one nobody may join."""
+    word = group.gr_passwd or ""
+    try:
+        with open("/etc/gshadow", encoding="utf-8", errors="replace") as file:
+            for line in file:
+                name, _, rest = line.partition(":")
+                if name == group.gr_name:
+                    word = rest.partition(":")[0]
+    except FileNotFoundError:
+        pass
+    return word not in ("", "x") and not word.startswith(("!", "*"))
 
 
 def wake_watcher() -> None:

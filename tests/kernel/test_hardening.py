@@ -19,7 +19,14 @@ from pam_spice.locking import Lock
 from pam_spice.reconcile import Reconciliation
 from session.records import CLOSED, Record, read_records, write_record
 from tests.kernel import namespace as ns
-from tests.kernel.namespace import ENDPOINTS, GUARDED_PORT, USERS, V6, VIEWER_GID
+from tests.kernel.namespace import (
+    ENDPOINTS,
+    GUARDED_PORT,
+    OTHER_GUARDED_PORT,
+    USERS,
+    V6,
+    VIEWER_GID,
+)
 from tests.kernel.workstation import OFFICE, REFUSED, Workstation, office
 
 ANNE = USERS["anne"]
@@ -239,3 +246,67 @@ def test_who_called_su_can_not_stop_the_hook_that_it_started() -> None:
 
         assert ns.answer_of(stop) == "not permitted"
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+# Who has the viewer's group without the viewer
+
+def write_groups(change: str, to: str) -> None:
+    text = Path("/etc/group").read_text()
+    assert change in text
+    Path("/etc/group").write_text(text.replace(change, to))
+
+
+def test_a_member_of_the_viewer_s_group_has_nothing_open_and_the_others_have() -> None:
+    workstation = office()
+    workstation.policy(OFFICE + "workstation: {one_user: false}\n")
+    workstation.log_in("3", "anne", hint=True)
+    workstation.log_in("4", "ralph", hint=True)
+    assert workstation.reaches("anne", GUARDED_PORT) == "yes"
+    write_groups(f"spicegrp:x:{ns.VIEWER_GID}:", f"spicegrp:x:{ns.VIEWER_GID}:zoe,anne")
+    workstation.reconcile()
+    assert workstation.reaches("anne", GUARDED_PORT) == REFUSED
+    assert workstation.reaches("ralph", OTHER_GUARDED_PORT) == "yes"
+    write_groups("zoe,anne", "zoe")
+    workstation.reconcile()
+    assert workstation.reaches("anne", GUARDED_PORT) == "yes"
+    workstation.log_in("5", "zoe", hint=True)
+    assert workstation.chains().keys() == {ANNE, ns.USERS["ralph"]}
+
+
+@pytest.mark.parametrize(("word", "answer"), [
+    ("$y$j9T$x$y", REFUSED), ("!", "yes"), ("*", "yes"), ("", "yes"), ("!$y$j9T$x$y", "yes")])
+def test_where_the_viewer_s_group_has_a_password_nothing_is_open(word: str, answer: str) -> None:
+    workstation = office()
+    Path("/etc/gshadow").write_text(f"root:*::\nspicegrp:{word}::\n")
+    workstation.log_in("3", "anne", hint=True)
+    assert workstation.reaches("anne", GUARDED_PORT) == answer
+
+
+def test_a_password_in_etc_group_itself_counts_too() -> None:
+    workstation = office()
+    Path("/etc/gshadow").unlink(missing_ok=True)
+    write_groups("spicegrp:x:", "spicegrp:abJnggxhB/yWI:")
+    workstation.log_in("3", "anne", hint=True)
+    assert workstation.reaches("anne", GUARDED_PORT) == REFUSED
+
+
+def test_who_has_the_viewer_s_group_as_his_first_one_gets_nothing() -> None:
+    workstation = office()
+    path = Path("/etc/passwd")
+    path.write_text(path.read_text().replace(f":{ANNE}:{ANNE}:", f":{ANNE}:{ns.VIEWER_GID}:"))
+    workstation.log_in("3", "anne", hint=True)
+    assert workstation.reaches("anne", GUARDED_PORT) == REFUSED
+
+
+def test_where_nobody_can_tell_who_has_the_group_a_logout_closes_and_nothing_new_opens() -> None:
+    workstation = office()
+    workstation.policy(OFFICE + "workstation: {one_user: false}\n")
+    for session, user in (("3", "anne"), ("4", "ralph")):
+        workstation.log_in(session, user, hint=True)
+    Path("/etc/gshadow").unlink(missing_ok=True)
+    Path("/etc/gshadow").mkdir()
+    workstation.log_in("5", "zoe", hint=True)
+    assert workstation.hook("3", "close") == 0
+    assert workstation.reaches("anne", GUARDED_PORT) == REFUSED
+    assert workstation.reaches("ralph", OTHER_GUARDED_PORT) == "yes"
+    assert ns.USERS["zoe"] not in workstation.chains()
