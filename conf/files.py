@@ -107,17 +107,20 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 
 def remove_leftovers(path: str) -> None:
-    """Remove what writers of ``path`` left beside it that were killed; raises OSError."""
+    """Remove what writers of ``path`` left beside it that were killed, as far as it can be."""
     directory, name = os.path.split(path)
     try:
         found = os.listdir(directory)
-    except FileNotFoundError:
+    except OSError:
         return
     for each in found:
         pid, _, rest = each.removeprefix(f"{name}.").partition(".")
         if (each.startswith(f"{name}.") and pid.isdecimal() and rest in ("", "new", f"{pid}.new")
                 and not os.path.exists(f"/proc/{pid}")):
-            os.unlink(f"{directory}/{each}")
+            try:
+                os.unlink(f"{directory}/{each}")
+            except OSError:  # a directory, which is none of ours
+                pass
 
 
 def write_atomically(path: str, data: bytes, mode: int = 0o600, acl: bytes | None = None,

@@ -54,6 +54,13 @@ time: most wait while others wait for them."""
 
 _STALLED = f"{paths.RUN}/journal.stalled"  # changed when that was
 
+_KEPT = f"{paths.RUN}/journal.kept"
+"""A directory of records that the journal did not take in time, a file each, until ``deliver``.
+Anybody can keep journald busy, with records of up to 32 MB and many processes that wait to send."""
+
+_MOST_KEPT = 500
+_DELIVERY = 20  # seconds that a kept record waits for the journal
+
 _lost = 0  # records that this process could not deliver since the last one that it could
 
 
@@ -74,8 +81,49 @@ def log(priority: int, message: str, **fields: object) -> None:
     try:
         _send(bytes(datagram))
         _lost = 0
-    except OSError:  # a full or missing journal must not decide about a login
+    except BlockingIOError:
+        try:
+            _keep(bytes(datagram))
+        except OSError:
+            _lost += 1
+    except OSError:  # a missing journal must not decide about a login
         _lost += 1
+
+
+def _keep(datagram: bytes) -> None:
+    from conf.files import write_all
+
+    os.makedirs(_KEPT, 0o700, exist_ok=True)
+    if len(os.listdir(_KEPT)) >= _MOST_KEPT:
+        raise OSError("too many")
+    data = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()).encode()
+    datagram += b"PAM_SPICE_KEPT_SINCE\n" + len(data).to_bytes(8, "little") + data + b"\n"
+    name = f"{time.time_ns():020d}.{os.getpid()}"
+    file = os.open(f"{_KEPT}/{name}.new",
+                   os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        write_all(file, datagram)
+        os.rename(f"{_KEPT}/{name}.new", f"{_KEPT}/{name}")
+    except OSError:
+        os.unlink(f"{_KEPT}/{name}.new")
+        raise
+    finally:
+        os.close(file)
+
+
+def deliver() -> None:
+    """Send what was kept, oldest first; for a process that has time and holds no lock. What the
+    journal does not take now stays. Raises OSError."""
+    if not os.path.isdir(_KEPT):
+        return
+    for name in sorted(os.listdir(_KEPT)):
+        path = f"{_KEPT}/{name}"
+        if not name.endswith(".new"):
+            with open(path, "rb") as file:
+                _send(file.read(), _DELIVERY)
+        elif os.path.exists(f"/proc/{name.split('.')[1]}"):
+            continue  # being written
+        os.unlink(path)
 
 
 def _one_line(text: str) -> str:
@@ -86,7 +134,8 @@ def _one_line(text: str) -> str:
         character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
-def _send(datagram: bytes) -> None:
+def _send(datagram: bytes, patience: int = 0) -> None:
+    """``patience`` in seconds; 0: ``_PATIENCE``, and none where the journal is known to hang."""
     # Of a sender who says nothing about himself the kernel tells the real uid, and lets nobody but
     # root say that he is root: unix(7), SO_PASSCRED and SCM_CREDENTIALS. Under su and sudo the
     # hook's real uid is the caller's, whose own writings nobody could tell from ours then.
@@ -102,9 +151,10 @@ def _send(datagram: bytes) -> None:
         try:
             sender.sendmsg([datagram], control, MSG_DONTWAIT, _ADDRESS)
         except BlockingIOError:
-            if _is_known_to_hang():
+            if not patience and _is_known_to_hang():
                 raise
-            sender.setsockopt(SOL_SOCKET, SO_SNDTIMEO, pack("ll", 0, _PATIENCE))
+            sender.setsockopt(SOL_SOCKET, SO_SNDTIMEO,
+                              pack("ll", patience, 0 if patience else _PATIENCE))
             try:
                 sender.sendmsg([datagram], control, 0, _ADDRESS)
             except BlockingIOError:

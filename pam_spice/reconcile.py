@@ -94,7 +94,8 @@ class Reconciliation:
             self.names = recorded_names()
             self.before = records_of(self.names)
         admissions = self._admissions()
-        if self.is_full and self.amend is None:  # an admin's word waits for no directory of users
+        # No admin's word, watcher or logout waits for a directory of users: the timer asks it.
+        if self.is_full and self.amend is None and self.phase != "close":
             self.strangers = frozenset(name for name, record in self.before.items()
                                        if not _still_the_same_person(record))
         with Lock(paths.LOCK):

@@ -37,18 +37,22 @@ def watch() -> None:
     # Opened for writing too: else the last hook to close it would leave it at end of file.
     fifo = os.open(paths.WAKE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     was_told = False
+    longest = _LONGEST_SLEEP
     while _is_there(fifo):
         began = time.monotonic()
         # As at a logout: nobody is admitted, and the policy is taken as it was compiled.
         run = Reconciliation(phase="close")
         try:
             run.run()
+            longest = _LONGEST_SLEEP
         except Exception as error:  # whatever it was, the next round may succeed
+            # It may not know who is here, nor the next edge.
+            longest = 1.0 if longest == _LONGEST_SLEEP else min(2 * longest, _LONGEST_SLEEP / 2)
             journal.log(journal.ERROR, f"can't put things right: {error!r}",
                         event="watch-failed")
         if was_told:  # half of a processor at most is for somebody who does it all the time
             time.sleep(max(time.monotonic() - began, _SHORTEST_REST))
-        was_told = _sleep(fifo, notices, run)
+        was_told = _sleep(fifo, notices, run, longest)
 
 
 def _is_there(fifo: int) -> bool:
@@ -58,7 +62,7 @@ def _is_there(fifo: int) -> bool:
         return False
 
 
-def _sleep(fifo: int, notices: Notices, run: Reconciliation) -> bool:
+def _sleep(fifo: int, notices: Notices, run: Reconciliation, longest: float) -> bool:
     """Whether it ended because somebody has changed the table."""
     poll = select.poll()
     for source in (fifo, notices):
@@ -74,7 +78,7 @@ def _sleep(fifo: int, notices: Notices, run: Reconciliation) -> bool:
             poll.register(leaders[-1], select.POLLIN)
         now = time.time()
         edge = next_edge(run.chains.values(), now)
-        limit = _LONGEST_SLEEP if edge is None else min(edge - now + _AFTER_EDGE, _LONGEST_SLEEP)
+        limit = longest if edge is None else min(edge - now + _AFTER_EDGE, longest)
         end = time.monotonic() + limit
         while True:
             ready = [each for each, _ in poll.poll(max(end - time.monotonic(), 0) * 1000)]

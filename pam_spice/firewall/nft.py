@@ -9,6 +9,7 @@ import hashlib
 import json
 import time
 from functools import cache
+from socket import AF_INET, AF_INET6, inet_pton
 from typing import Any
 from zlib import crc32
 
@@ -50,6 +51,9 @@ CUT_PREFIX = "pam-spice cut "
 # After NAT of local packets (-100), whose new destination must be seen; before the other filters.
 _PRIORITY = -5
 _ELEMENTS_PER_LINE = 500
+
+_unwritten: tuple[str | None, str] | None = None
+"""What ``paths.GUARD_SEEN`` holds and what it should hold, where it could not be written."""
 
 # What the rules of users' chains match, as nft lists it: the left side and the operator.
 _DADDR = [({"payload": {"protocol": protocol, "field": "daddr"}}, "==")
@@ -188,8 +192,13 @@ def endpoints_of(guard: str) -> list[Endpoint]:
         for element in elements.split(", "):
             address, _, ports = element.partition(" . ")
             low, _, high = ports.partition("-")
-            if low.isdecimal() and (high or low).isdecimal():
-                found.append((address, int(low), int(high or low)))
+            try:
+                endpoint = address, int(low), int(high or low)
+                inet_pton(AF_INET6 if ":" in address else AF_INET, address)
+            except (ValueError, OSError):
+                continue
+            if 0 < endpoint[1] <= endpoint[2] < 65536:  # with another one nft would refuse them all
+                found.append(endpoint)
     return found
 
 
@@ -230,9 +239,10 @@ def seen_guard() -> str | None:
     """The digest of the guard as it was after we had loaded it; None if that isn't known."""
     try:
         with open(paths.GUARD_SEEN, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
+            kept: str | None = file.read()
+    except OSError:
+        kept = None
+    return _unwritten[1] if _unwritten is not None and _unwritten[0] == kept else kept
 
 
 def digest(observed: Observed, text: str) -> str:
@@ -241,11 +251,16 @@ def digest(observed: Observed, text: str) -> str:
 
 
 def remember_guard(observed: Observed, text: str) -> None:
-    """Keep the digest for ``seen_guard``. A full disk only costs the next run a reload."""
+    """Keep the digest for ``seen_guard``. A full disk only costs the next process a reload; in this
+    one it is known all the same, else the watcher would load the guard for ever: it hears of it."""
+    global _unwritten
+    seen = digest(observed, text)
     try:
-        write_atomically(paths.GUARD_SEEN, digest(observed, text).encode())
+        write_atomically(paths.GUARD_SEEN, seen.encode())
+        _unwritten = None
     except OSError:
-        pass
+        _unwritten = None
+        _unwritten = seen_guard(), seen
 
 
 def parse_listing(listing: bytes) -> Observed:

@@ -132,6 +132,8 @@ def in_a_line(event: Event, zone: tzinfo | None = None) -> str:
         facts += [_quoted(event.reason)] if event.by and event.reason else []
     facts += [f"until {_time(event.until, when, zone)}"] if event.until else []
     facts += [f"policy {_name(event.revision)}"] if event.revision else []
+    if "kept_since" in event.details:  # the journal's time is when it was delivered
+        facts.append(f"told at {_words(event.details['kept_since'])}")
     facts += [f"lost before it: {_words(event.details['lost'])}"] if "lost" in event.details else []
     return (f"{when.isoformat(sep=' ')}  {_name(event.event):7} {who:10}  {text}"
             + (f"  [{', '.join(facts)}]" if facts else ""))

@@ -2,6 +2,7 @@
 
 import argparse
 
+from pam_spice import journal
 from pam_spice.reconcile import Reconciliation
 from pam_spice.verbs import YES, need_root
 
@@ -21,4 +22,9 @@ def run(arguments: argparse.Namespace) -> int:
     plan = Reconciliation().run(dry_run=arguments.dry_run)
     for line in plan.describe():
         print(line)
+    if not arguments.dry_run:
+        try:
+            journal.deliver()
+        except OSError:  # still busy, or gone: the next run tries again
+            pass
     return YES

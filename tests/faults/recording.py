@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 CHANGING = frozenset((
-    "clone", "clone3", "execve", "exit_group", "fchmod", "fchown", "flock", "fork", "fsetxattr",
+    "clone", "clone3", "execve", "exit_group", "fchmod", "fchown", "fcntl", "fork", "fsetxattr",
     "fsync", "ftruncate", "mkdir", "mknod", "rename", "sendmsg", "sendto", "setsockopt", "unlink",
     "vfork", "write"))
 """Calls that others can see the effect of. Between two of them it does not matter to anybody else

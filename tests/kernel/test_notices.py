@@ -1,15 +1,22 @@
 """Whoever changes our table: the kernel tells the watcher, which puts it right at once."""
 
+import errno
+import os
+import pwd
 import re
+import socket
 import time
+from pathlib import Path
 
 import pytest
 
+from pam_spice import paths, reconcile, watch
 from pam_spice.firewall import netlink, nft
 from pam_spice.firewall.notices import Notices
+from session.records import recorded_names
 from tests.kernel import namespace as ns
 from tests.kernel.namespace import ENDPOINTS, GUARDED_PORT, USERS, V4, VIEWER_GID, Client
-from tests.kernel.workstation import REFUSED, office, start_watcher
+from tests.kernel.workstation import OFFICE, REFUSED, office, start_watcher, window
 
 ANNE, RALPH = USERS["anne"], USERS["ralph"]
 ANNES = ((V4, GUARDED_PORT, VIEWER_GID, 0, 0),)
@@ -98,3 +105,116 @@ def test_somebody_who_changes_the_table_all_the_time_does_not_keep_the_watcher_f
     assert put_right("ralph")
     workstation.log_in("3", "anne", hint=True)
     assert put_right("anne")
+
+
+def generations(seconds: float) -> int:
+    """How many transactions the kernel tells of in that time."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 12) as kernel:
+        kernel.bind((0, 1 << 6))
+        count = 0
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            time.sleep(0.05)
+            try:
+                while data := kernel.recv(65536):
+                    count += data.count(b"\x0f\x0a\0\0")  # NFT_MSG_NEWGEN, no flags
+            except BlockingIOError:
+                pass
+        return count
+
+
+def test_a_watcher_that_can_t_remember_its_guard_does_not_load_it_for_ever() -> None:
+    office()
+    os.unlink(paths.GUARD_SEEN)
+    os.mkdir(paths.GUARD_SEEN)
+    if os.fork() == 0:
+        ns.die_with_parent()
+        time.sleep(0.5)
+        watch.watch()
+    assert 1 <= generations(3.0) <= 3
+
+
+# While other things fail
+
+def slow_directory(*arguments: str) -> pwd.struct_passwd:
+    if os.path.exists("/run/directory-hangs"):
+        time.sleep(40)
+    return REAL_GETPWNAM(*arguments)
+
+
+REAL_GETPWNAM = pwd.getpwnam
+
+
+def test_a_killed_login_is_seen_to_while_the_directory_of_users_hangs(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    workstation = office()
+    monkeypatch.setattr(pwd, "getpwnam", slow_directory)
+    workstation.log_in("3", "anne", hint=True)
+    start_watcher()
+    client = Client(ANNE, VIEWER_GID, V4, GUARDED_PORT)
+    assert client.say() == "yes"
+    Path("/run/directory-hangs").touch()
+    workstation.kill("3")
+    assert ns.until(lambda: ns.established(GUARDED_PORT) == [], 2)
+
+
+def test_an_idle_console_is_cut_at_its_window_s_end_while_the_directory_of_users_hangs(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    workstation = office()
+    monkeypatch.setattr(pwd, "getpwnam", slow_directory)
+    end = int(time.time()) + 3
+    workstation.policy(OFFICE.replace(
+        "console: first}", f"console: first, when: {window(end - 60, end)}}}"))
+    workstation.reconcile()
+    workstation.log_in("3", "anne", hint=True)
+    start_watcher()
+    client = Client(ANNE, VIEWER_GID, V4, GUARDED_PORT)
+    assert client.say() == "yes"
+    Path("/run/directory-hangs").touch()
+    time.sleep(max(0.0, end - time.time()))
+    assert ns.until(lambda: ns.established(GUARDED_PORT) == [], 1)
+
+
+def test_after_a_run_of_the_watcher_s_that_failed_the_next_one_comes_soon(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    names = recorded_names
+
+    def fails_once() -> list[str]:
+        if os.path.exists("/run/fails"):
+            os.unlink("/run/fails")
+            raise OSError(errno.EMFILE, "for once")
+        return names()
+
+    monkeypatch.setattr(reconcile, "recorded_names", fails_once)
+    workstation = office()
+    workstation.log_in("3", "anne", hint=True)
+    start_watcher()
+    client = Client(ANNE, VIEWER_GID, V4, GUARDED_PORT)
+    assert client.say() == "yes"
+    Path("/run/fails").touch()
+    workstation.kill("3")
+    assert ns.until(lambda: ns.established(GUARDED_PORT) == [], 5)
+
+
+@pytest.mark.parametrize("spoilt", [
+    "10.77.0:1 . 20001-20010", "10.77.0.1 . 20011-20010", "10.77.0.1 . 20001-99999",
+    "10.77.0.1 . 20001-2"])
+def test_a_damaged_element_in_the_boot_s_guard_does_not_keep_the_others_from_loading(
+        spoilt: str) -> None:
+    """The compiled policy is lost too, and the policy has an error."""
+    workstation = office()
+    file = Path(paths.GUARD)
+    text = file.read_text()
+    assert f"{{ {V4} . 20001-20010 }}" in text
+    file.write_text(text.replace(f"{{ {V4} . 20001-20010 }}", f"{{ {spoilt} }}"))
+    os.unlink(paths.COMPILED)
+    workstation.policy(OFFICE + "nonsense: 1\n")
+    workstation.reconcile()
+    ns.command("nft", "-c", "-f", paths.GUARD)
+    assert workstation.reaches("ralph", GUARDED_PORT, ns.V6) == REFUSED
+
+
+def test_a_directory_in_a_leftover_s_place_hinders_nobody() -> None:
+    workstation = office()
+    os.makedirs(f"{paths.TEMPORARY}.4190000.new")
+    workstation.reconcile()

@@ -231,7 +231,7 @@ class Model:
             for session in readable:
                 amend(session)
         self._part(leaver)
-        if is_whole and amend is None:
+        if is_whole and admits and amend is None:
             self._part_from_strangers()
         if not self.is_logind_silent:
             for session in self.sessions:
