@@ -4,7 +4,7 @@ A chapter is a function of a Stage; each of its lines is a fact and whether it w
 Chapters stand alone: each begins with nobody logged in and the office's own policy.
 """
 
-from lab.story import attempts, edits, evening, faults, hand, mending, own_code, windows
+from lab.story import attempts, audit, edits, evening, faults, hand, mending, own_code, windows
 from lab.story.stage import Chapter, Line, Stage
 
 CHAPTERS: tuple[Chapter, ...] = (
@@ -20,6 +20,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     edits.a_broken_edit_opens_nothing,
     hand.a_file_of_policy_d_counts_like_the_policy,
     hand.the_admin_gives_and_takes_at_once,
+    audit.what_happened_can_be_read_and_not_forged,
     hand.a_public_holiday_closes,
     hand.the_admin_asks_before_anyone_logs_in,
     mending.what_is_broken_is_mended,
