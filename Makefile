@@ -20,9 +20,14 @@ $(READY): pyproject.toml lab/packages.txt
 demo: setup
 	$(PYTHON) -m lab demo
 
-# All tests: linters, pure logic, real nftables in namespaces, real logins in the lab.
+# All tests: linters and pure logic; real nftables in namespaces, each test in its own, two at a
+# time; real logins in the lab, of which there can be but one.
+LAB := tests/lab tests/attacks/lab tests/bench
 test: setup
-	$(PYTHON) -m pytest tests
+	@status=0; \
+	$(PYTHON) -m pytest -n 2 --dist load tests $(LAB:%=--ignore=%) || status=1; \
+	$(PYTHON) -m pytest $(LAB) || status=1; \
+	exit $$status
 
 # What needs neither root nor the lab.
 test-fast:
@@ -46,7 +51,7 @@ bench: setup
 # Every attack we know of, tried against the hand-made setup and against pam-spice; writes
 # docs/attacks.md.
 attacks: setup
-	$(PYTHON) -m pytest -q tests/attacks --write-attacks
+	$(PYTHON) -m pytest -q tests/attacks/kernel tests/attacks/lab --write-attacks
 
 # Every system call of the hook fails in turn, and two storms of kills: a quarter of an hour;
 # writes docs/faults.md.
