@@ -26,12 +26,19 @@ from tests.faults.scenarios import (
     Logout,
     Scenario,
 )
-from tests.kernel.workstation import OFFICE
 
 SECONDS = 60.0
 LISTED = f"/run/systemd/sessions/{RALPHS_SESSION}"
 PROCESS = "/stat"  # in /proc
 NETFILTER = "AF_NETLINK, nl_pid=0"
+
+
+def office() -> Machine:
+    """A machine that has taken the policy in."""
+    machine = Machine()
+    machine.workstation.policy()
+    machine.workstation.reconcile()
+    return machine
 
 
 def problems_of(kind: type[Scenario], name: str, what: str, fault: str) -> tuple[str, ...]:
@@ -114,9 +121,7 @@ def test_what_a_killed_writer_left_behind_is_removed_by_the_next_full_run(path: 
 
 def test_what_a_killed_writer_left_of_sudo_s_rules_is_removed_by_the_next_full_run() -> None:
     def body() -> None:
-        machine = Machine()
-        machine.workstation.policy()
-        machine.workstation.reconcile()
+        machine = office()
         before = files()
         pid = os.fork()
         if pid == 0:
@@ -134,9 +139,7 @@ def test_a_session_whose_login_hook_was_killed_is_not_opened_after_its_logout() 
     """Its login process lives on for a while, and logind calls the session active."""
 
     def body() -> None:
-        machine = Machine()
-        machine.workstation.policy()
-        machine.workstation.reconcile()
+        machine = office()
         leader = Leader()
         machine.workstation.state(ANNES_SESSION, "anne", leader.pid)
         leader.start(HOOK, "close")  # the one for "open" left nothing
@@ -154,9 +157,7 @@ def test_a_session_whose_login_hook_was_killed_is_not_opened_after_its_logout() 
 
 def test_a_run_that_saw_a_login_before_its_logout_does_not_open_it_after() -> None:
     def body() -> None:
-        machine = Machine()
-        machine.workstation.policy()
-        machine.workstation.reconcile()
+        machine = office()
         leader = Leader()
         machine.workstation.state(ANNES_SESSION, "anne", leader.pid)
 
@@ -182,9 +183,7 @@ def test_a_logout_that_was_killed_halfway_does_not_let_two_users_in_at_once() ->
     """The record says closed and the kernel does not, and the login process lives."""
 
     def body() -> None:
-        machine = Machine()
-        machine.workstation.policy(OFFICE)
-        machine.workstation.reconcile()
+        machine = office()
         tracer = Tracer("/run/trace")
         calls: list[Call] = []
         for call in (None, "the kernel's"):
@@ -214,9 +213,7 @@ def test_a_module_that_can_t_be_opened_for_once_while_the_disk_is_full_is_not_sp
     """Python would compile it anew and, up to 3.13, put what fits on the disk in its place."""
 
     def body() -> None:
-        machine = Machine()
-        machine.workstation.policy()
-        machine.workstation.reconcile()
+        machine = office()
         leader = Leader()
         machine.workstation.state(ANNES_SESSION, "anne", leader.pid)
         tracer = Tracer("/run/trace")

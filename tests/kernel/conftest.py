@@ -22,6 +22,11 @@ def _why_not() -> str | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool:
+    return run_apart(pyfuncitem, _SECONDS)
+
+
+def run_apart(pyfuncitem: pytest.Function, seconds: float) -> bool:
+    """Run the test in a child with namespaces of its own, for so long at most."""
     reason = _why_not()
     if reason is not None:
         if os.environ.get("CI"):
@@ -29,7 +34,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool:
         pytest.skip(reason)
     names = inspect.signature(pyfuncitem.obj).parameters
     arguments = {name: pyfuncitem.funcargs[name] for name in names}
-    failure = in_child(lambda: pyfuncitem.obj(**arguments), _SECONDS)
+    failure = in_child(lambda: pyfuncitem.obj(**arguments), seconds)
     if failure is not None:
         pytest.fail(failure, pytrace=False)
     return True

@@ -252,8 +252,8 @@ def test_without_landlock_the_viewer_runs_says_so_and_starts_no_program() -> Non
 
 def test_without_landlock_code_in_the_viewer_reaches_its_user_s_console_alone_and_in_its_time(
         ) -> None:
+    workstation = office()  # before the checkout, which may lie in /tmp, is hidden
     isolate()
-    workstation = office()
     library = HOME / "own.so"
     connect = f"""
 import ctypes, socket; ctypes.CDLL({str(library)!r})
