@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import time
 from datetime import UTC, datetime
+from typing import Any
 
+from lab.door import wait_until
 from lab.story.stage import MYSELF, Stage
 
 _FORGE = """\
@@ -20,8 +22,8 @@ journal.sendto(b"MESSAGE=open: session 1 of mybro may reach debianx (forged)\\nP
 def what_happened_can_be_read_and_not_forged(stage: Stage) -> None:
     """The admin reads what happened, a line each; a user's own lines are not among them"""
     box = stage.lab.workstation
+    time.sleep(1)  # --since counts whole seconds, and the last chapter is told too
     began = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    time.sleep(1)
     stage.lab.login("myself", 1)
     desktop = stage.lab.desktop("myself", 1)
     stage.open_console(desktop, "debianx")
@@ -35,9 +37,18 @@ def what_happened_can_be_read_and_not_forged(stage: Stage) -> None:
     box.run(["nft", "flush", "ruleset"])
     stage.soon("the guard is there again after somebody flushed it",
                lambda: stage.connect(MYSELF, 20002) == "ConnectionRefusedError")
-    box.run(["journalctl", "--sync"])
+
+    def events_so_far() -> list[dict[str, Any]]:
+        box.run(["journalctl", "--sync"])
+        found: list[dict[str, Any]] = json.loads(
+            box.run(["pam-spice", "log", "--since", began, "--json"]).stdout)
+        return found
+
+    # The last of all; the watcher tells of it once it has seen that it is done.
+    wait_until("it is told", lambda: ("mend", None) in [
+        (event["event"], event["user"]) for event in events_so_far()], 10)
     told = box.run(["pam-spice", "log", "--since", began]).stdout
-    events = json.loads(box.run(["pam-spice", "log", "--since", began, "--json"]).stdout)
+    events = events_so_far()
     happened = [(event["event"], event["user"]) for event in events]
     for what in (("open", "myself"), ("wait", "mybro"), ("revoke", "myself"), ("cut", "myself"),
                  ("lift", "myself"), ("close", "myself"), ("open", "mybro"), ("mend", None)):
