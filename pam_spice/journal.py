@@ -74,20 +74,22 @@ def log(priority: int, message: str, **fields: object) -> None:
                     for name, value in fields.items() if value is not None})
     if _lost:
         entries["PAM_SPICE_LOST"] = str(_lost)
-    datagram = bytearray()
-    for key, value in entries.items():
-        data = value.encode("utf-8", "backslashreplace")
-        datagram += key.encode() + b"\n" + len(data).to_bytes(8, "little") + data + b"\n"
+    datagram = b"".join(_field(key, value) for key, value in entries.items())
     try:
-        _send(bytes(datagram))
+        _send(datagram)
         _lost = 0
     except BlockingIOError:
         try:
-            _keep(bytes(datagram))
+            _keep(datagram)
         except OSError:
             _lost += 1
     except OSError:  # a missing journal must not decide about a login
         _lost += 1
+
+
+def _field(key: str, value: str) -> bytes:
+    data = value.encode("utf-8", "backslashreplace")
+    return key.encode() + b"\n" + len(data).to_bytes(8, "little") + data + b"\n"
 
 
 def _keep(datagram: bytes) -> None:
@@ -96,8 +98,7 @@ def _keep(datagram: bytes) -> None:
     os.makedirs(_KEPT, 0o700, exist_ok=True)
     if len(os.listdir(_KEPT)) >= _MOST_KEPT:
         raise OSError("too many")
-    data = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()).encode()
-    datagram += b"PAM_SPICE_KEPT_SINCE\n" + len(data).to_bytes(8, "little") + data + b"\n"
+    datagram += _field("PAM_SPICE_KEPT_SINCE", instant(int(time.time())))
     name = f"{time.time_ns():020d}.{os.getpid()}"
     file = os.open(f"{_KEPT}/{name}.new",
                    os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
