@@ -12,8 +12,8 @@ import time
 from conf.files import remove_leftovers, write_atomically
 from conf.grantline import FOREVER, GrantLine
 from conf.lookup import CompiledPolicy, Endpoint, Unusable
-from conf.viewer import VIEWER_GROUP
-from pam_spice import journal, paths
+from conf.viewer import VIEWER, VIEWER_GROUP
+from pam_spice import journal, paths, viewerfile
 from pam_spice.desired import FIRST_SANE_SECOND, allows, desired_chains, desired_records
 from pam_spice.firewall import Chain, KernelRefused, netlink
 from pam_spice.locking import Lock
@@ -320,8 +320,7 @@ class Reconciliation:
         # The last one to leave needs no group, and so no NSS, which may hang.
         open_uids = {record.uid for record in present.values() if record.state == OPEN}
         group = _viewer_group() if open_uids else None
-        # Who gets the group by newgrp(1) needs no viewer: any program of his would do.
-        barred = None if group is None else _with_the_group(group, present.values())
+        barred = None if group is None else _barred(group, present.values())
         if group is not None and barred is not None:
             touched |= {record.uid for record in barred}
             self.chains = desired_chains(
@@ -630,10 +629,14 @@ def _viewer_group() -> grp.struct_group | None:
         return None
 
 
-def _with_the_group(group: grp.struct_group,
-                    records: "Iterable[Record]") -> list[Record] | None:
-    """The sessions whose user can have the viewer's group without the viewer: nothing is open in
-    them. None where nobody can tell."""
+def _barred(group: grp.struct_group, records: "Iterable[Record]") -> list[Record] | None:
+    """The sessions in which nothing is open: their user can have the viewer's group without sudo's
+    leave, by newgrp(1) or from a viewer that is not as it should be. None where nobody can tell."""
+    fault = viewerfile.fault(group.gr_gid)
+    if fault is not None:
+        journal.log(journal.ERROR, f"nothing opens for anybody, {VIEWER} is not as it should be: "
+                    f"{fault}; run pam-spice setup", event="viewer-fault", reason=fault)
+        return list(records)
     try:
         has_password = _has_password(group)
     except OSError as error:

@@ -8,11 +8,13 @@ import socket
 import stat
 import struct
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from conf.files import write_atomically
+from conf.viewer import VIEWER
 from pam_spice import hook, paths, reconcile
 from pam_spice.firewall import nft
 from pam_spice.locking import Lock
@@ -246,6 +248,59 @@ def test_who_called_su_can_not_stop_the_hook_that_it_started() -> None:
 
         assert ns.answer_of(stop) == "not permitted"
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+# A viewer that others may start
+
+def put_viewer() -> Path:
+    """A viewer as it should be, though the machine may have none."""
+    for layer in ("upper", "work"):
+        Path("/run/bin", layer).mkdir(parents=True)
+    ns.mount("overlay", "/usr/bin", "overlay", 0,
+             "lowerdir=/usr/bin,upperdir=/run/bin/upper,workdir=/run/bin/work")
+    viewer = Path(VIEWER)
+    viewer.unlink(missing_ok=True)
+    viewer.write_text("#!/bin/sh\n")
+    os.chown(viewer, 0, ns.VIEWER_GID)
+    viewer.chmod(0o750)
+    return viewer
+
+
+@pytest.mark.parametrize("change", [
+    lambda viewer: viewer.chmod(0o755),
+    lambda viewer: viewer.chmod(0o2750),
+    lambda viewer: viewer.chmod(0o770),
+    lambda viewer: os.chown(viewer, ANNE, -1),
+    lambda viewer: os.chown(viewer, -1, 0),
+    # acl(5) as Linux keeps it: user:: rwx, user:1021 r-x, group:: r-x, mask:: r-x, other:: ---
+    lambda viewer: os.setxattr(viewer, "system.posix_acl_access", struct.pack(
+        "<I" + "HHI" * 5, 2, 1, 7, 2**32 - 1, 2, 5, ANNE, 4, 5, 2**32 - 1, 16, 5, 2**32 - 1,
+        32, 0, 2**32 - 1)),
+    lambda viewer: (viewer.unlink(), viewer.mkdir(0o750)),
+], ids=["0755", "setgid", "group-writes", "owner", "group", "access-list", "directory"])
+def test_while_the_viewer_is_not_as_it_should_be_nothing_is_open(
+        change: Callable[[Path], object]) -> None:
+    workstation = office()
+    viewer = put_viewer()
+    workstation.log_in("3", "anne", hint=True)
+    client = ns.Client(ANNE, ns.VIEWER_GID, ns.V4, GUARDED_PORT)
+    assert client.say() == "yes"
+    change(viewer)
+    workstation.reconcile()
+    assert workstation.chains() == {}
+    assert client.say() != "yes"
+    workstation.log_out("3")
+    workstation.log_in("4", "anne", hint=True)
+    assert workstation.reaches("anne", GUARDED_PORT) == REFUSED, "a login opens nothing either"
+    if viewer.is_dir():
+        viewer.rmdir()
+    else:
+        viewer.unlink()
+    viewer.write_text("#!/bin/sh\n")
+    os.chown(viewer, 0, ns.VIEWER_GID)
+    viewer.chmod(0o750)
+    workstation.reconcile()
+    assert workstation.reaches("anne", GUARDED_PORT) == "yes"
 
 
 # Who has the viewer's group without the viewer
