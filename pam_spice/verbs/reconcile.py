@@ -1,10 +1,15 @@
 """``pam-spice reconcile``: make what is what should be."""
 
 import argparse
+import time
 
-from pam_spice import journal
+from conf.lookup import CompiledPolicy, Unusable
+from pam_spice import journal, paths
 from pam_spice.reconcile import Reconciliation
 from pam_spice.verbs import YES, need_root
+
+# systemd.path(5): while the unit that it starts is active, a path unit sees no edit.
+_MOST_ROUNDS = 5
 
 
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -19,12 +24,23 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 def run(arguments: argparse.Namespace) -> int:
     """0 when everything is as it should be."""
     need_root()
-    plan = Reconciliation().run(dry_run=arguments.dry_run)
-    for line in plan.describe():
-        print(line)
+    for _ in range(1 if arguments.dry_run else _MOST_ROUNDS):
+        plan = Reconciliation().run(dry_run=arguments.dry_run)
+        for line in plan.describe():
+            print(line)
+        if _is_taken_in():
+            break
     if not arguments.dry_run:
         try:
             journal.deliver()
         except OSError:  # still busy, or gone: the next run tries again
             pass
     return YES
+
+
+def _is_taken_in() -> bool:
+    """Whether the policy was not edited since it was compiled; True too where it can't be."""
+    try:
+        return CompiledPolicy(paths.COMPILED).is_current(int(time.time()))
+    except Unusable:
+        return True

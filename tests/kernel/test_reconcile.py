@@ -902,6 +902,24 @@ def test_a_record_holds_the_policy_s_own_zone_first_whatever_the_grants_name() -
         "3": ["Europe/Berlin", "America/New_York"], "4": ["Europe/Berlin"]}
 
 
+def test_an_edit_that_comes_while_a_run_is_under_way_is_taken_in_by_that_run() -> None:
+    """The path unit that started the run would not see it."""
+    workstation = office()
+    with Lock(paths.LOCK):
+        run = subprocess.Popen([sys.executable, "-m", "pam_spice", "reconcile"],
+                               cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL)
+        assert ns.until(lambda: paths.LOCK in links(f"/proc/{run.pid}/fd"), 20)
+        workstation.policy(OFFICE.replace("user: ralph", "user: zoe"))
+    assert run.wait(30) == 0
+    assert CompiledPolicy(paths.COMPILED).is_current(int(time.time()))
+    assert "zoe ALL" in Path(paths.SUDOERS).read_text().replace("\\x7a", "z")
+
+
+def links(directory: str) -> list[str]:
+    """What the symbolic links of a directory of /proc point to; some go while it is read."""
+    return [os.path.realpath(each) for each in Path(directory).iterdir()]
+
+
 # The watcher
 
 def test_the_watcher_does_not_take_in_an_old_zone_for_a_new_one() -> None:
