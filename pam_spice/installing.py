@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from conf.compiling import Source
 from conf.files import write_atomically
 from conf.model import Workstation
 from conf.viewer import CONFINER, VIEWER, VIEWER_GROUP
-from pam_spice import landlock, pamstack, paths
+from pam_spice import landlock, pamstack, paths, viewerfile
 from pam_spice.firewall import nft
 from pam_spice.run import CommandFailed, run
 
@@ -24,7 +25,10 @@ _TREES = ("conf", "session", "pam_spice", "launcher", "man", "docs")
 _MAN_PAGES = {name: f"/usr/share/man/man{name[-1]}/{name}" for name in ("pam-spice-policy.5",)}
 _UNITS = ("pam-spice-guard.service", "pam-spice-reconcile.timer", "pam-spice-reconcile.path",
           "pam-spice-watch.service")
+_SERVICES = ("pam-spice-reconcile.service",)  # started by the others
 _UNIT_DIRECTORY = "/etc/systemd/system"
+_PACKAGES_UNITS = "/usr/lib/systemd/system"
+_POLICY_D = "/etc/pam-spice/policy.d"
 _DPKG_STATOVERRIDE = "/usr/bin/dpkg-statoverride"
 _SYSTEMCTL = "/usr/bin/systemctl"
 
@@ -38,16 +42,58 @@ class Step:
     execute: Callable[[], object]
 
 
+def is_in_force() -> bool:
+    """Whether anything is to be enforced here: there is a policy, or there was one."""
+    return os.path.lexists(paths.POLICY) or os.path.lexists(paths.GUARD)
+
+
+def is_packaged() -> bool:
+    """Whether a package brought the files of pam-spice, and looks after them."""
+    return _is_there(f"{_PACKAGES_UNITS}/{_UNITS[0]}")
+
+
+def is_checkout() -> bool:
+    """Whether this code runs from elsewhere than where it is installed."""
+    return str(_SOURCE) != paths.PREFIX
+
+
 def setup_steps() -> list[Step]:
-    """All of an installation, in order."""
-    system = _SOURCE / "conf/system"
-    steps = [
-        Step(f"create the group {VIEWER_GROUP}", _group_exists,
+    """All of an installation, in order. What binds users comes once there is a policy."""
+    steps = [] if is_packaged() else _file_steps()
+    steps += [
+        Step("create the directories in /run and /var/lib", _directories_are_there,
+             lambda: run(["/usr/bin/systemd-tmpfiles", "--create", "pam-spice.conf"])),
+        Step(f"create {_POLICY_D}", lambda: os.path.isdir(_POLICY_D),
+             lambda: os.makedirs(_POLICY_D, 0o755)),
+    ]
+    if is_in_force():
+        steps += piece_steps()
+    # The watcher is a running process: new code must be started.
+    is_new = any(not step.is_done() for step in steps)
+    return [
+        *steps,
+        Step("enable and start the units", lambda: not is_new and _units_are_active(),
+             _start_units),
+        Step("put firewall and sudo as the policy says", lambda: False,
+             lambda: run(["/usr/sbin/pam-spice", "reconcile"])),
+    ]
+
+
+def piece_steps() -> list[Step]:
+    """What lies outside our own files and binds users; reconcile sees to firewall and sudoers."""
+    return [
+        Step(f"create the group {VIEWER_GROUP}", lambda: _viewer_gid() is not None,
              lambda: run(["/usr/sbin/groupadd", "--system", VIEWER_GROUP])),
         Step(f"let only root and {VIEWER_GROUP} execute {VIEWER}", _viewer_is_closed,
              _close_viewer),
+        *_pam_steps(),
     ]
-    if str(_SOURCE) != paths.PREFIX:
+
+
+def _file_steps() -> list[Step]:
+    system = _SOURCE / "conf/system"
+    steps = []
+    if is_checkout():
         steps += [Step(f"copy {package} to {paths.PREFIX}", _tree_is_copied(package),
                        _copy_tree(package)) for package in _TREES]
     for name, target in (("hook", f"{paths.PREFIX}/hook"), ("watch", f"{paths.PREFIX}/watch"),
@@ -59,45 +105,44 @@ def setup_steps() -> list[Step]:
               for name, target in _MAN_PAGES.items()]
     steps.append(_file("/usr/lib/tmpfiles.d/pam-spice.conf",
                        (system / "pam-spice.tmpfiles").read_bytes(), 0o644))
-    steps.append(Step("create the directories in /run and /var/lib", _directories_are_there,
-                      lambda: run(["/usr/bin/systemd-tmpfiles", "--create", "pam-spice.conf"])))
-    directory = "/etc/pam-spice/policy.d"
-    steps.append(Step(f"create {directory}", lambda: os.path.isdir(directory),
-                      lambda: os.makedirs(directory, 0o755)))
-    for unit in (*_UNITS, "pam-spice-reconcile.service"):
+    for unit in (*_UNITS, *_SERVICES):
         steps.append(_file(f"{_UNIT_DIRECTORY}/{unit}", (system / unit).read_bytes(), 0o644))
-    steps += _pam_steps()
-    # The watcher is a running process: new code must be started.
-    is_new = any(not step.is_done() for step in steps)
-    steps += [
-        Step("enable and start the units", lambda: not is_new and _units_are_active(),
-             _start_units),
-        Step("put firewall and sudo as the policy says", lambda: False,
-             lambda: run(["/usr/sbin/pam-spice", "reconcile"])),
-    ]
     return steps
 
 
 def uninstall_steps() -> list[Step]:
-    """The way back; the policy stays, and so does the guard's table until the end."""
+    """The way back; the policy stays, and so does the guard's table until the end. A package's
+    files are left to its package manager."""
     return [
-        Step("stop and disable the units", lambda: not _is_there(f"{_UNIT_DIRECTORY}/{_UNITS[0]}"),
-             lambda: run([_SYSTEMCTL, "disable", "--now", *_UNITS])),
+        *([Step("stop the units", lambda: False, lambda: run([_SYSTEMCTL, "stop", *_UNITS]))]
+          if is_packaged() else _units_go()),
         Step("take the hook out of PAM", lambda: not pamstack.PROFILE.exists(), _remove_pam),
         _remove(paths.SUDOERS),
         Step(f"give {VIEWER} back to everybody", _viewer_is_open, _open_viewer),
-        *(_remove(f"{_UNIT_DIRECTORY}/{unit}")
-          for unit in (*_UNITS, "pam-spice-reconcile.service")),
-        Step("let systemd forget the units", lambda: False,
-             lambda: run([_SYSTEMCTL, "daemon-reload"])),
-        *(_remove(path) for path in ("/usr/lib/tmpfiles.d/pam-spice.conf", "/usr/bin/spice-open",
-                                     "/usr/sbin/pam-spice", *_MAN_PAGES.values())),
-        *(_remove_tree(path) for path in (paths.PREFIX, paths.STATE, paths.RUN)),
-        Step(f"remove the group {VIEWER_GROUP}", lambda: not _group_exists(),
+        *([] if is_packaged() else _files_go()),
+        *(_remove_tree(path) for path in (paths.STATE, paths.RUN)),
+        Step(f"remove the group {VIEWER_GROUP}", lambda: _viewer_gid() is None,
              lambda: run(["/usr/sbin/groupdel", VIEWER_GROUP])),
         Step("take the guard out of the kernel", lambda: nft.observe() is None,
              lambda: nft.apply(f"delete table {nft.TABLE}\n")),
     ]
+
+
+def _units_go() -> list[Step]:
+    return [
+        Step("stop and disable the units", lambda: not _is_there(f"{_UNIT_DIRECTORY}/{_UNITS[0]}"),
+             lambda: run([_SYSTEMCTL, "disable", "--now", *_UNITS])),
+        *(_remove(f"{_UNIT_DIRECTORY}/{unit}") for unit in (*_UNITS, *_SERVICES)),
+        Step("let systemd forget the units", lambda: False,
+             lambda: run([_SYSTEMCTL, "daemon-reload"])),
+    ]
+
+
+def _files_go() -> list[Step]:
+    return [*(_remove(path) for path in ("/usr/lib/tmpfiles.d/pam-spice.conf",
+                                         "/usr/bin/spice-open", "/usr/sbin/pam-spice",
+                                         *_MAN_PAGES.values())),
+            _remove_tree(paths.PREFIX)]
 
 
 def carry_out(steps: list[Step], dry_run: bool) -> int:
@@ -186,19 +231,16 @@ def _directories_are_there() -> bool:
 
 # The viewer
 
-def _group_exists() -> bool:
+def _viewer_gid() -> int | None:
     try:
-        grp.getgrnam(VIEWER_GROUP)
+        return grp.getgrnam(VIEWER_GROUP).gr_gid
     except KeyError:
-        return False
-    return True
+        return None
 
 
 def _viewer_is_closed() -> bool:
-    found = os.stat(VIEWER)
-    return (_group_exists() and found.st_uid == 0
-            and found.st_gid == grp.getgrnam(VIEWER_GROUP).gr_gid
-            and stat.S_IMODE(found.st_mode) == 0o750
+    gid = _viewer_gid()
+    return (gid is not None and viewerfile.fault(gid) is None
             and (not _is_there(_DPKG_STATOVERRIDE) or VIEWER_GROUP in _override()))
 
 
@@ -218,8 +260,10 @@ def _close_viewer() -> None:
             run([_DPKG_STATOVERRIDE, "--remove", VIEWER])
         # dpkg then keeps owner and mode over updates of the package.
         run([_DPKG_STATOVERRIDE, "--update", "--add", "root", VIEWER_GROUP, "0750", VIEWER])
+    with suppress(OSError):  # it has none, or the file system knows none
+        os.removexattr(VIEWER, "system.posix_acl_access")
     os.chown(VIEWER, 0, grp.getgrnam(VIEWER_GROUP).gr_gid)
-    os.chmod(VIEWER, 0o750)  # noqa: S103 - the group has no members
+    os.chmod(VIEWER, viewerfile.MODE)
 
 
 def _open_viewer() -> None:

@@ -5,7 +5,7 @@ import os
 
 from conf.viewer import VIEWER
 from pam_spice import journal
-from pam_spice.installing import carry_out, setup_notes, setup_steps
+from pam_spice.installing import carry_out, is_checkout, is_packaged, setup_notes, setup_steps
 from pam_spice.sessions_now import actor
 from pam_spice.verbs import YES, UsageError, need_root
 
@@ -22,6 +22,9 @@ def run(arguments: argparse.Namespace) -> int:
     need_root()
     if not os.path.exists(VIEWER):
         raise UsageError(f"{VIEWER} is missing: install virt-viewer")
+    if is_packaged() and is_checkout():
+        raise UsageError("pam-spice is installed here by a package: update that, or remove it "
+                         "before this one is set up")
     carry_out(setup_steps(), arguments.dry_run)
     if not arguments.dry_run:
         by = actor()

@@ -3,7 +3,7 @@
 import argparse
 
 from pam_spice import journal
-from pam_spice.installing import carry_out, uninstall_steps
+from pam_spice.installing import carry_out, is_packaged, uninstall_steps
 from pam_spice.sessions_now import actor
 from pam_spice.verbs import YES, need_root
 
@@ -23,4 +23,6 @@ def run(arguments: argparse.Namespace) -> int:
         journal.log(journal.WARNING, f"uninstall: pam-spice is taken off (by {by})",
                     event="uninstall", by=by)
     carry_out(uninstall_steps(), arguments.dry_run)
+    if is_packaged() and not arguments.dry_run:
+        print("The package is still here, and is in force again at the next boot: remove it too.")
     return YES
