@@ -13,7 +13,7 @@ from conf.files import remove_leftovers, write_atomically
 from conf.grantline import FOREVER, GrantLine
 from conf.lookup import CompiledPolicy, Endpoint, Unusable
 from conf.viewer import VIEWER, VIEWER_GROUP
-from pam_spice import journal, paths, viewerfile
+from pam_spice import journal, paths
 from pam_spice.desired import FIRST_SANE_SECOND, allows, desired_chains, desired_records
 from pam_spice.firewall import Chain, KernelRefused, netlink
 from pam_spice.locking import Lock
@@ -632,6 +632,8 @@ def _viewer_group() -> grp.struct_group | None:
 def _barred(group: grp.struct_group, records: "Iterable[Record]") -> list[Record] | None:
     """The sessions in which nothing is open: their user can have the viewer's group without sudo's
     leave, by newgrp(1) or from a viewer that is not as it should be. None where nobody can tell."""
+    from pam_spice import viewerfile
+
     fault = viewerfile.fault(group.gr_gid)
     if fault is not None:
         journal.log(journal.ERROR, f"nothing opens for anybody, {VIEWER} is not as it should be: "

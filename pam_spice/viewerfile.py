@@ -5,7 +5,6 @@ On the login path: imports nothing slow.
 
 import os
 import stat
-from errno import ENODATA, ENOENT, ENOTDIR, EOPNOTSUPP
 
 from conf.viewer import VIEWER, VIEWER_GROUP
 
@@ -20,8 +19,10 @@ def fault(gid: int) -> str | None:
     """
     try:
         found = os.stat(VIEWER)
+    except FileNotFoundError:
+        return None
     except OSError as error:
-        return None if error.errno in (ENOENT, ENOTDIR) else f"it can't be looked at: {error}"
+        return f"it can't be looked at: {error}"
     if not stat.S_ISREG(found.st_mode):
         return "it is not a file"
     if found.st_uid != 0:
@@ -31,8 +32,11 @@ def fault(gid: int) -> str | None:
     if stat.S_IMODE(found.st_mode) != MODE:
         return f"its mode is {stat.S_IMODE(found.st_mode):04o}, not {MODE:04o}"
     try:
-        os.getxattr(VIEWER, "system.posix_acl_access")
+        attributes = os.listxattr(VIEWER)
     except OSError as error:
-        # acl(5): none, or a file system that knows none.
-        return None if error.errno in (ENODATA, EOPNOTSUPP) else f"it can't be looked at: {error}"
-    return "it has an access list, which may let others in"
+        from errno import EOPNOTSUPP
+
+        return None if error.errno == EOPNOTSUPP else f"it can't be looked at: {error}"
+    if "system.posix_acl_access" in attributes:  # acl(5)
+        return "it has an access list, which may let others in"
+    return None
