@@ -93,12 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _ask(question: str) -> str:
     try:
-        # input() would lose an interrupt that comes just after the question is shown.
-        print(question, end="", flush=True)
-        answer = sys.stdin.readline()
-        if not answer:
-            raise EOFError
-        return answer.rstrip("\n")
+        return input(question)
     except (EOFError, KeyboardInterrupt):
         _say("")  # what is said next begins a line of its own
         raise

@@ -5,6 +5,7 @@ import pty
 import re
 import select
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -30,6 +31,8 @@ def at_terminal(policy: Path, editor: str, *steps: tuple[str, str]) -> tuple[int
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(ROOT)
+        # A test run in the background has it ignored, which is inherited; at a terminal it isn't.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.environ["EDITOR"] = editor
         os.execv(COMMAND[0], [*COMMAND, str(policy)])  # noqa: S606
     screen, seen = "", 0
