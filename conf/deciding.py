@@ -46,12 +46,15 @@ def names(subject: Subject | None, user: str, groups: frozenset[str]) -> bool:
         subject.name == user if subject.kind == SubjectKind.USER else subject.name in groups)
 
 
+def fits(glob: str, workstation: str) -> bool:
+    """Whether a grant's pattern fits the workstation of that host name."""
+    pattern, name = glob.lower(), workstation.lower()
+    return fnmatchcase(name, pattern) or fnmatchcase(name.partition(".")[0], pattern)
+
+
 def is_for(grant: Grant, workstation: str) -> bool:
     """Whether the grant counts on the workstation of that host name."""
-    name = workstation.lower()
-    return not grant.workstations or any(
-        fnmatchcase(name, glob.lower()) or fnmatchcase(name.partition(".")[0], glob.lower())
-        for glob in grant.workstations)
+    return not grant.workstations or any(fits(glob, workstation) for glob in grant.workstations)
 
 
 def excepted_days(exceptions: Exceptions, start: int, end: int) -> tuple[Dates, ...]:

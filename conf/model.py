@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
 
 from conf.grantline import FOREVER
 from conf.intervals import Dates, Interval, Window
 from conf.problems import Mark, Problem
+
+Network = IPv4Network | IPv6Network
 
 
 class SubjectKind(StrEnum):
@@ -121,6 +124,16 @@ class Workstation:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedWorkstation:
+    """An entry of ``workstations``: where a workstation's connections come from, as servers see
+    it."""
+
+    name: str  # its host name
+    networks: tuple[Network, ...]  # a single address is a network of one
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """All that a policy says, its bad entries left out."""
 
@@ -132,6 +145,7 @@ class Policy:
     grants: tuple[Grant, ...]
     skipped: tuple[Skipped, ...]
     workstation: Workstation
+    workstations: dict[str, ListedWorkstation] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from conf.intervals import Interval, joined_ranges
-from conf.model import Console, Policy, Server
+from conf.model import Console, ListedWorkstation, Policy, Server
 
 
 def other_changes(old: Policy, new: Policy, has_problems: bool) -> tuple[list[str], list[str]]:
@@ -20,6 +20,8 @@ def other_changes(old: Policy, new: Policy, has_problems: bool) -> tuple[list[st
               for line in _server(old.servers.get(name), new.servers.get(name))]
     lines += [line for name in _names(old.consoles, new.consoles)
               for line in _console(old.consoles.get(name), new.consoles.get(name))]
+    lines += [line for name in _names(old.workstations, new.workstations)
+              for line in _workstation(old.workstations.get(name), new.workstations.get(name))]
     return lines + _settings(old, new), loud
 
 
@@ -93,6 +95,24 @@ def _console(old: Console | None, new: Console | None) -> list[str]:
         return []
     return [f"console {new.name} is at {_endpoint(new)}, no more at {_endpoint(old)}: "
             f"who is logged in must log in again to reach it"]
+
+
+def _workstation(old: ListedWorkstation | None, new: ListedWorkstation | None) -> list[str]:
+    workstation = new or old
+    assert workstation is not None
+    later = "once the servers have their rules anew (pam-spice server-rules)"
+    if old is None or new is None:
+        return [f"workstation {workstation.name} is {'new' if new else 'gone'} "
+                f"({_addresses(workstation)}) {later}"]
+    if set(old.networks) == set(new.networks):
+        return []
+    return [f"workstation {new.name}: its addresses are {_addresses(new)}, no more "
+            f"{_addresses(old)}, {later}"]
+
+
+def _addresses(workstation: ListedWorkstation) -> str:
+    return ", ".join(network.with_prefixlen if network.num_addresses > 1
+                     else str(network.network_address) for network in workstation.networks)
 
 
 def _endpoint(console: Console) -> str:

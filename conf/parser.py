@@ -13,6 +13,7 @@ from conf.intervals import joined_ranges
 from conf.model import (
     Console,
     Grant,
+    ListedWorkstation,
     ParsedPolicy,
     Policy,
     Server,
@@ -39,7 +40,7 @@ _SERVICE = re.compile(r"[a-z0-9][a-z0-9_.@-]{0,63}", re.ASCII)
 MAX_REASON = 200
 """Characters of a grant's reason."""
 
-_SECTIONS = ("servers", "consoles", "calendars", "windows", "grants")
+_SECTIONS = ("servers", "consoles", "calendars", "windows", "grants", "workstations")
 _SETTINGS = ("timezone", "workstation")
 
 
@@ -69,6 +70,7 @@ class _PolicyParser(WhenReader):
         self.is_usable = False
         self.servers: dict[str, Server | None] = {}  # None: there, but bad
         self.consoles: dict[str, Console | None] = {}
+        self.workstations: dict[str, ListedWorkstation | None] = {}
         self.grants: list[Grant] = []
         self.skipped: list[Skipped] = []
 
@@ -83,7 +85,7 @@ class _PolicyParser(WhenReader):
         # it is read whatever was wrong before, to show all that is wrong.
         for key, read in (("servers", self._servers), ("calendars", self._calendars),
                           ("consoles", self._consoles), ("windows", self._named_windows),
-                          ("grants", self._grants)):
+                          ("grants", self._grants), ("workstations", self._listed)):
             for self.document, sections in fields:
                 if key in sections:
                     read(sections[key])
@@ -95,7 +97,8 @@ class _PolicyParser(WhenReader):
             return ParsedPolicy(None, problems)
         return ParsedPolicy(
             Policy(zone, _good(self.servers), _good(self.consoles), _good(self.windows),
-                   _good(self.calendars), tuple(self.grants), tuple(self.skipped), workstation),
+                   _good(self.calendars), tuple(self.grants), tuple(self.skipped), workstation,
+                   _good(self.workstations)),
             problems)
 
     # Files and sections
@@ -137,6 +140,10 @@ class _PolicyParser(WhenReader):
 
     def _named_windows(self, node: yaml.Node) -> None:
         self.named(node, "windows", self.windows, self.named_window)
+
+    def _listed(self, node: yaml.Node) -> None:
+        self.named(node, "workstations", self.workstations, self._listed_workstation, _HOST,
+                   "a host name", "write the workstation's name as `hostname` prints it")
 
     def _grants(self, node: yaml.Node) -> None:
         try:
@@ -243,6 +250,11 @@ class _PolicyParser(WhenReader):
         return self.whole(
             is_good, lambda: self._guarded_console(name, node, fields),
             *(partial(readers[key], value) for key, value in fields.items()))
+
+    def _listed_workstation(self, name: str, node: yaml.Node) -> ListedWorkstation:
+        return ListedWorkstation(name, tuple(dict.fromkeys(self.each(
+            self.document.one_or_more(node, "a workstation's addresses"), self.network))),
+            self.document.mark(node))
 
     def _server_of(self, node: yaml.Node) -> Server:
         return self.reference(node, "server", self.servers)

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import yaml
 
+from conf.model import Network
 from conf.problems import Problem
 from conf.yamlnodes import BadEntry, Document
 
@@ -21,6 +22,11 @@ large policy can have as many unknown names as known ones."""
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", re.ASCII)
 _LIKE_A_TIME = re.compile(r"[0-9]:[0-9]|^[0-9]{4}-", re.ASCII)
+_NETWORK = re.compile(r"([0-9A-Fa-f:.]+)/(?:0|[1-9][0-9]{0,2})", re.ASCII)
+_WIDEST = {4: 8, 6: 32}
+"""The shortest prefix of a network, in bits, by IP version: a slip of the pen must not let the
+world in."""
+
 _PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 _PORTS = re.compile(r"([1-9][0-9]{0,4})(?:-([1-9][0-9]{0,4}))?", re.ASCII)
 
@@ -34,7 +40,8 @@ class EntryReader:
         self._guesses = _GUESSES
 
     def named(self, node: yaml.Node | None, what: str, into: dict[str, _T | None],
-              read: Callable[[str, yaml.Node], _T]) -> None:
+              read: Callable[[str, yaml.Node], _T], form: re.Pattern[str] = NAME,
+              form_in_words: str = "a name", remedy: str = "use letters, digits and _ . -") -> None:
         """Read a section of named entries; a bad one stays known by name as None, and so does a
         name that was there before: nobody knows which of the two is meant."""
         if node is None:
@@ -55,7 +62,7 @@ class EntryReader:
                     raise self.document.complain(
                         key_node, f"{name!r} is in {what} of another file already",
                         "names count over all files: rename one of the two")
-                self.match(NAME, key_node, name, "a name", "use letters, digits and _ . -")
+                self.match(form, key_node, name, form_in_words, remedy)
                 entry = read(name, value)
             except BadEntry:
                 continue
@@ -183,8 +190,38 @@ class EntryReader:
                                          "write the plain IPv4 or a global IPv6 address")
         if address.is_multicast or address.is_unspecified:
             raise self.document.complain(node, f"{text!r} is not the address of one host",
-                                         "write the server's own address")
+                                         "write the host's own address")
         return str(address)
+
+    def network(self, node: yaml.Node) -> Network:
+        """One host's IP address, or a network of hosts."""
+        text = self.document.text(node, "an address")
+        if "/" not in text:
+            return self._of_one_machine(node, ipaddress.ip_network(self.address(node)))
+        match = _NETWORK.fullmatch(text)
+        try:
+            if not match:
+                raise ValueError
+            network = ipaddress.ip_interface(text).network
+        except ValueError:
+            raise self.document.complain(
+                node, f"{text!r} is not a network",
+                "write one like 192.168.3.0/24 or \"fd00::/64\"") from None
+        first, widest = network.network_address, _WIDEST[network.version]
+        if ipaddress.ip_address(match[1]) != first:
+            raise self.document.complain(node, f"{text!r} is an address within a network",
+                                         f"write {network}, or the address alone")
+        if (network.prefixlen < widest or first.is_multicast or first.is_unspecified
+                or (first.version == 6 and first.ipv4_mapped)):
+            raise self.document.complain(node, f"{text!r} is not the network of one office",
+                                         f"write a network of its own, of {widest} bits or more")
+        return self._of_one_machine(node, network)
+
+    def _of_one_machine(self, node: yaml.Node, network: Network) -> Network:
+        if network.is_loopback:
+            raise self.document.complain(node, f"{node.value!r} is every machine itself",
+                                         "write the address that others see")
+        return network
 
     def port(self, node: yaml.Node) -> int:
         """A TCP port."""

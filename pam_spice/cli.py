@@ -13,7 +13,7 @@ from pam_spice.run import CommandFailed
 from pam_spice.verbs import NO, USAGE, UsageError
 
 _VERBS = ("check", "edit", "diff", "explain", "windows", "calendar", "status", "log", "grant",
-          "revoke", "apply", "import-libvirt", "reconcile", "setup", "uninstall")
+          "revoke", "apply", "import-libvirt", "server-rules", "reconcile", "setup", "uninstall")
 
 
 def main(argv: list[str] | None = None) -> int:

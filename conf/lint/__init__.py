@@ -5,7 +5,13 @@ from conf.lint.coming import Coming
 from conf.lint.endpoints import ReadCa, Resolved, ca_files, host_names, same_endpoints
 from conf.lint.findings import Finding
 from conf.lint.grants import needless_grants
-from conf.lint.names import Accounts, closed_consoles, unknown_accounts, unused_entries
+from conf.lint.names import (
+    Accounts,
+    closed_consoles,
+    unknown_accounts,
+    unused_entries,
+    workstation_names,
+)
 from conf.lint.overlaps import overlaps
 from conf.lint.times import grants_in_time, windows_in_time
 from conf.lint.written import Written
@@ -27,6 +33,7 @@ def lint(policy: Policy, written: Written, now: int, accounts: Accounts, read_ca
         *unused_entries(policy, written),
         *closed_consoles(policy, now),
         *unknown_accounts(policy, accounts),
+        *workstation_names(policy, written),
         *same_endpoints(policy),
         *ca_files(policy, coming, read_ca),
         *host_names(policy, resolved),

@@ -36,6 +36,8 @@ class Code(StrEnum):
     UNRESOLVED = "L801"
     ADDRESS_UNGUARDED = "L802"
     ADDRESS_NOT_RESOLVED = "L803"
+    UNLISTED_WORKSTATION = "L901"
+    IDLE_WORKSTATION = "L902"
 
     @property
     def short_name(self) -> str:

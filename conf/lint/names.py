@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Protocol
 
+from conf.deciding import fits, is_for
 from conf.lint.findings import Code, Finding
 from conf.lint.written import Written
 from conf.model import Grant, Policy, Subject, SubjectKind
@@ -78,6 +79,32 @@ def unknown_accounts(policy: Policy, accounts: Accounts) -> Iterator[Finding]:
             yield Finding(Code.NOT_A_PERSON, grant.mark,
                           f"{name!r} is no person's account: consoles open for none such",
                           "grant it to the account that the person logs in with")
+
+
+def workstation_names(policy: Policy, written: Written) -> Iterator[Finding]:
+    """Only where workstations are listed: what is granted on none of them, and those on which
+    nothing is granted. Those with an error are listed too, and what a grant with an error gives,
+    nobody knows."""
+    if not written.workstations:
+        return
+    listed = {name.lower(): name for name in sorted(written.workstations)}.values()
+    known: dict[str, bool] = {}
+    for grant in policy.grants:
+        for glob in dict.fromkeys(grant.workstations):
+            if glob not in known:
+                known[glob] = any(fits(glob, name) for name in listed)
+            if not known[glob]:
+                yield Finding(Code.UNLISTED_WORKSTATION, grant.mark,
+                              f"this grant's {glob!r} fits none of the workstations listed",
+                              "mend it, or list the workstation: the server's rules shut it out")
+    if policy.skipped or any(not grant.workstations for grant in policy.grants):
+        return
+    globs = {grant.workstations: grant for grant in policy.grants}.values()
+    for workstation in policy.workstations.values():
+        if not any(is_for(grant, workstation.name) for grant in globs):
+            yield Finding(Code.IDLE_WORKSTATION, workstation.mark,
+                          f"no grant counts on the workstation {workstation.name!r}",
+                          "mend its name or the grants' patterns, or delete it")
 
 
 def _word(name: str) -> str:

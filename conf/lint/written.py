@@ -18,6 +18,7 @@ class Written:
     times: set[str] = field(default_factory=set)  # all that stands in ``when``
     exceptions: set[str] = field(default_factory=set)  # all that stands in ``except``
     servers: set[str] = field(default_factory=set)  # those that consoles name
+    workstations: set[str] = field(default_factory=set)  # those that are listed
     doubled: list[tuple[Mark, str]] = field(default_factory=list)
 
 
@@ -28,6 +29,8 @@ def look_through(files: Sequence[tuple[str, bytes | Problem]]) -> Written:
         written.files.append(name)
         document = Document(name, data)
         for section, node in _pairs(document.root):
+            if section == "workstations":
+                written.workstations.update(name for name, _ in _pairs(node))
             for entry in _entries(node):
                 _look_at(section, entry, document, written)
     return written
@@ -44,7 +47,7 @@ def _look_at(section: str, entry: yaml.Node, document: Document, written: Writte
         written.exceptions.update(_texts(fields.get("except")))
         for key in ("when", "except", "console", "workstations"):
             _find_doubled(fields.get(key), document, written)
-    elif section == "calendars":
+    elif section in ("calendars", "workstations"):
         _find_doubled(entry, document, written)
 
 

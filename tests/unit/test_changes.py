@@ -25,6 +25,7 @@ timezone: Europe/Berlin
   bookkeeping: {{server: mysrv, tls_port: 20001}}
   webdev: {{server: mysrv, tls_port: 20002}}
   analysis: {{server: mysrv, tls_port: 20003}}
+workstations: {{pc7: [192.168.2.27, "fd00:7::/64"]}}
 windows:
   evenings: [Mon-Fri 18:00-22:00]
   newyork: {{when: Mon-Fri 09:00-17:00, timezone: America/New_York}}
@@ -278,6 +279,15 @@ def test_what_holds_on_all_others_is_said_once() -> None:
         "server mysrv: its certificate must bear other.example, no more mysrv.example"]),
     ("mysrv-ca.pem", "new-ca.pem", ["server mysrv: its CA is in /etc/pam-spice/new-ca.pem, "
                                     "no more in /etc/pam-spice/mysrv-ca.pem"]),
+    ('pc7: [192.168.2.27, "fd00:7::/64"]', 'PC8: 192.168.2.28', [
+        "workstation pc7 is gone (192.168.2.27, fd00:7::/64) once the servers have their rules "
+        "anew (pam-spice server-rules)",
+        "workstation PC8 is new (192.168.2.28) once the servers have their rules anew "
+        "(pam-spice server-rules)"]),
+    ("192.168.2.27,", "192.168.2.28,", [
+        "workstation pc7: its addresses are 192.168.2.28, fd00:7::/64, no more 192.168.2.27, "
+        "fd00:7::/64, once the servers have their rules anew (pam-spice server-rules)"]),
+    ('[192.168.2.27, "fd00:7::/64"]', '["FD00:7:0::/64", 192.168.2.27/32, 192.168.2.27]', []),
     ("  analysis: {server: mysrv, tls_port: 20003}\n", "", [
         "console analysis is gone (mysrv:20003)"]),
     ("Europe/Berlin", "UTC", ["the time zone is UTC, no more Europe/Berlin: times without a zone "

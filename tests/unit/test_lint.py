@@ -322,3 +322,37 @@ def test_missing_and_extra_addresses_of_a_host_are_told_apart(
     found = found_in(CONSOLES + "grants: [{user: anne, console: webdev}]",
                      resolved={"mysrv.example": frozenset(resolved)})
     assert codes(found) == expected
+
+
+# Workstations
+
+@pytest.mark.parametrize(("listed", "grants", "expected"), [
+    ("", ["front-*"], []),
+    ("front-1: 192.0.2.1", ["front-*"], []),
+    ("Front-1.office.example: 192.0.2.1", ["fRONT-?"], []),
+    ("front-1: 192.0.2.1", ["pc7"], [Code.UNLISTED_WORKSTATION, Code.IDLE_WORKSTATION]),
+    ("front-1: 192.0.2.1, pc7: 192.0.2.7", ["pc7"], [Code.IDLE_WORKSTATION]),
+    ("front-1: 192.0.2.1, pc7: 192.0.2.7", ["pc7", ""], []),
+    ("front-1: 192.0.2.1", ["[front-1, pc7, pc7-*]"], [Code.UNLISTED_WORKSTATION] * 2)])
+def test_patterns_and_listed_workstations_that_miss_each_other_are_told(
+        listed: str, grants: list[str], expected: list[Code]) -> None:
+    text = f"workstations: {{{listed}}}\n{CONSOLES}grants:\n" + "".join(
+        f"  - {{user: anne, console: webdev, when: 2026-12-0{day}"
+        + (f', workstations: {glob if "[" in glob else repr(glob)}' if glob else "") + "}\n"
+        for day, glob in enumerate(grants, 1))
+    assert sorted(codes(found_in(text))) == sorted(expected)
+
+
+def test_an_entry_with_an_error_is_neither_unlisted_nor_idle() -> None:
+    text = CONSOLES + """workstations: {front-1: nowhere, pc7: 192.0.2.7}
+grants:
+  - {user: anne, console: webdev, workstations: front-1}
+  - {user: anne, console: nosuch, workstations: pc7}
+"""
+    assert found_in(text, with_problems=True) == []
+
+
+def test_an_address_twice_in_a_workstation_s_list_is_told() -> None:
+    text = (f"{CONSOLES}workstations: {{pc7: [192.0.2.7, 192.0.2.7]}}\n"
+            "grants: [{user: anne, console: webdev}]\n")
+    assert codes(found_in(text)) == [Code.DOUBLED]

@@ -65,6 +65,9 @@ def findings(code: Code, example: str) -> tuple[list[Finding], dict[str, str]]:
     if code == Code.ADDRESS_NOT_RESOLVED:
         files["policy.yaml"] = files["policy.yaml"].replace("[192.168.2.2]",
                                                             "[192.168.2.2, 192.168.2.3]")
+    if code == Code.IDLE_WORKSTATION:
+        files["policy.yaml"] = re.sub(r"^(  - \{.*)\}$", r'\1, workstations: "front-*"}',
+                                      files["policy.yaml"], flags=re.MULTILINE)
     contents: list[tuple[str, bytes]] = [(name, text.encode()) for name, text in files.items()]
     parsed = parse_files(contents)
     assert parsed.problems == ()

@@ -65,11 +65,12 @@ def read(room: Path) -> Source:
 
 # One policy
 
-@pytest.mark.parametrize("section", ["servers", "consoles", "calendars", "windows"])
+@pytest.mark.parametrize("section", ["servers", "consoles", "calendars", "windows",
+                                     "workstations"])
 def test_a_name_in_two_files_means_neither_of_the_two(section: str) -> None:
     entries = {"servers": "{host: h, addresses: 192.0.2.1, guarded_ports: 1-99, ca_file: /ca}",
                "consoles": "{server: mysrv, tls_port: 20002}", "calendars": "2026-12-24",
-               "windows": "Mon"}
+               "windows": "Mon", "workstations": "192.0.2.7"}
     entry = entries[section]
     result = parsed(f"{section}: {{twice: {entry}, first: {entry}}}\n",
                     a=f"{section}: {{twice: {entry}, second: {entry}}}\n", b=SERVER)

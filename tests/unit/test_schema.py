@@ -22,6 +22,7 @@ from tests.unit.man_examples import EXAMPLES, Example
 
 ROOT = Path(__file__).parents[2]
 _GOOD = [ROOT / "conf" / "policy.yaml", *sorted((GOLDEN / "policies").glob("*.yaml")),
+         *sorted((GOLDEN / "server-rules").glob("*.yaml")),
          *(path for path in sorted((GOLDEN / "windows").glob("*.yaml"))
            if not parse_files(read_any(str(path))).problems)]
 _BAD = sorted((GOLDEN / "errors").glob("*.yaml"))
@@ -47,6 +48,7 @@ _UNSEEN = {
     "Unicode decides what can be printed": "reason-that-turns-the-line",
     "the parsed document no longer shows how it was written": """
         alias calendar-twice duplicate-console duplicate-key-at-the-top duplicate-key-in-a-grant
+        listed-workstation-twice
         named-window-twice port-is-a-fraction port-octal-010 torn-date-and-day torn-dates
         torn-day-and-time torn-literal torn-three-days torn-times torn-over-a-line-end
         torn-between-blank-and-comma torn-times-between-blank-and-comma utf-16""",
@@ -68,7 +70,8 @@ _BEYOND_A_SCHEMA = re.compile(
     r"|is not (a day|a time of day|a date|a date or time|a window)$|has no end$|is empty$"
     r"|(ends|valid ends) before it begins$|is not a range of ports$|is not an IP address$"
     r"|is not among the guarded ports|the library holidays knows no |address of one host$"
-    r"|is a mapped or link-local address$|reason is not one line of text$")
+    r"|is a mapped or link-local address$|is every machine itself$|is an address within a network$"
+    r"|is not (a network|the network of one office)$|reason is not one line of text$")
 
 
 def subschemas(schema: Any) -> Iterator[dict[str, Any]]:
@@ -293,6 +296,11 @@ _SECTIONS = {
     "windows": st.dictionaries(_NAMES | _DAYS | _DATES, one_or_more(_LITERALS) | mapping(
         when=one_or_more(_LITERALS), timezone=_ZONES, **{"except": _EXCEPT}), max_size=2),
     "grants": st.lists(_GRANT, max_size=2),
+    "workstations": st.dictionaries(_HOSTS, one_or_more(st.sampled_from([
+        "192.0.2.7", "10.0.0.0/8", "10.0.0.0/7", "10.0.0.1/8", "1.2.3.4/33", "1.2.3.0/024",
+        "127.0.0.1", "224.0.0.0/8", "fd00::/32", "fd00::/31", "fd00::1/64", "::/64", "::1",
+        "fd00::/128", "fd00::/129", "::ffff:1.2.3.0/120", "fe80::1%eth0", "pc7", "", "1.2.3.4/"])),
+        max_size=2),
 }
 _SETTINGS = {
     "timezone": _ZONES,
