@@ -8,10 +8,11 @@ from pathlib import Path
 from pyroute2 import NetNS, netns
 
 from lab.door import call
-from lab.ledger import Ledger
+from lab.ledger import Ledger, namespace_processes
 
 SERVER_ADDRESSES = (("192.168.2.2", 24), ("fd00::2", 64))
 WORKSTATION_ADDRESSES = ("192.168.2.22", "fd00::22")
+THIRD_ADDRESSES = ("192.168.2.3", "fd00::3")
 SERVER_LINK = "lan0"
 WORKSTATION_LINK = "eth0"
 _IFA_F_NODAD = 0x02
@@ -32,6 +33,7 @@ class Network:
         self._ledger = ledger
         self.server = f"{machine}-kvmserver"
         self.workstation = f"{machine}-pc"
+        self.third = f"{machine}-third"
 
     def make(self) -> None:
         """Make the server's namespace."""
@@ -76,3 +78,41 @@ class Network:
         for address, length in SERVER_ADDRESSES:
             call(["ip", "-n", self.server, "address", "replace", f"{address}/{length}",
                   "dev", SERVER_LINK, *(["nodad"] if ":" in address else [])])
+
+    def add_third(self) -> None:
+        """Make the namespace `third`: a third machine, with a wire of its own to the server and
+        another one to the workstation, as long as that is not switched off."""
+        self._ledger.records.namespaces.append(self.third)
+        self._ledger.save()
+        netns.create(self.third)
+        for address in THIRD_ADDRESSES:
+            call(["ip", "-n", self.third, "address", "add", address, "dev", "lo",
+                  *(["nodad"] if ":" in address else [])])
+        call(["ip", "-n", self.third, "link", "set", "lo", "up"])
+        servers = tuple(address for address, _ in SERVER_ADDRESSES)
+        for other, link, addresses in ((self.server, "lan3", servers),
+                                       (self.workstation, "eth3", WORKSTATION_ADDRESSES)):
+            end = f"to-{link}"
+            call(["ip", "-n", other, "link", "add", link, "type", "veth",
+                  "peer", "name", end, "netns", self.third])
+            self._route(other, link, "fe80::a", THIRD_ADDRESSES, addresses, "fe80::b")
+            self._route(self.third, end, "fe80::b", addresses, THIRD_ADDRESSES, "fe80::a")
+
+    @staticmethod
+    def _route(namespace: str, link: str, own: str, to: tuple[str, str], source: tuple[str, str],
+               gateway: str) -> None:
+        """Single addresses by that link. Over IPv6 by the gateway's own address on it: for another
+        one, which lies on another link of his, nobody would answer."""
+        ip = ["ip", "-n", namespace]
+        call([*ip, "address", "add", f"{own}/64", "dev", link, "nodad"])
+        call([*ip, "link", "set", link, "up"])
+        call([*ip, "route", "add", to[0], "dev", link, "src", source[0]])
+        call([*ip, "route", "add", to[1], "via", gateway, "dev", link, "src", source[1]])
+
+    def remove_third(self) -> None:
+        """The contrary; what runs there ends first."""
+        for process in namespace_processes(self.third):
+            process.kill()
+        netns.remove(self.third)
+        self._ledger.records.namespaces.remove(self.third)
+        self._ledger.save()
