@@ -89,7 +89,7 @@ class Network:
             call(["ip", "-n", self.third, "address", "add", address, "dev", "lo",
                   *(["nodad"] if ":" in address else [])])
         call(["ip", "-n", self.third, "link", "set", "lo", "up"])
-        servers = tuple(address for address, _ in SERVER_ADDRESSES)
+        servers = SERVER_ADDRESSES[0][0], SERVER_ADDRESSES[1][0]
         for other, link, addresses in ((self.server, "lan3", servers),
                                        (self.workstation, "eth3", WORKSTATION_ADDRESSES)):
             end = f"to-{link}"

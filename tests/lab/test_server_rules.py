@@ -2,7 +2,7 @@
 in no more, and nobody gets in by way of it; the workstation does."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -89,7 +89,7 @@ def test_a_third_machine_gets_in_no_more_nor_does_a_tunnel_through_it_and_the_wo
     try:
         wait_until("the tunnel", lambda: box.run(
             ["ss", "-Hltn", f"sport = :{TUNNEL}"]).stdout, 20)
-        attempts = {
+        attempts: dict[str, Callable[[], str]] = {
             "workstation": lambda: machines.from_workstation(SERVER4),
             "workstation, IPv6": lambda: machines.from_workstation(SERVER6),
             "third": lambda: machines.from_third(SERVER4),
