@@ -108,6 +108,19 @@ def journal_lines(since: int | None) -> Generator[bytes, None, None]:
                         f"  systemctl start systemd-journald")
 
 
+def last_lines(since: int, most: int, seconds: float) -> list[bytes]:
+    """So many of them at most, the last ones, oldest first; in so many seconds at most. Raises
+    NoJournal."""
+    try:
+        # Without --reverse, --since makes --lines count from there on.
+        read = run.run([JOURNALCTL, "--system", "--output=json", "--all", "--quiet", "--no-pager",
+                        "--reverse", f"--lines={most}", f"--since=@{since}", *_MATCHES],
+                       timeout=seconds)
+    except run.CommandFailed as error:
+        raise NoJournal(f"the journal can't be read: {error.what}\n  pam-spice log") from None
+    return read.output.splitlines()[::-1]
+
+
 def _has_journal() -> bool:
     """journalctl itself makes no difference between an empty journal and none."""
     for directory in _DIRECTORIES:

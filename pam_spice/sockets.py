@@ -99,6 +99,17 @@ def guarded_connections(endpoints: list[Endpoint]) -> list[Connections]:
     return connections
 
 
+def guarded_sockets(endpoints: list[Endpoint]) -> list[tuple[int, str, int, int]]:
+    """The same one by one: uid, the peer's address and port, and the socket's inode, 0 where no
+    process has it any more. For people, not for logins; raises OSError."""
+    found = []
+    for family, state, id_, uid, inode in _dump(_filter(endpoints)) if endpoints else ():
+        address, port = _readable(family, id_[20:36]), int.from_bytes(id_[2:4], "big")
+        if (inode or state not in _OVER) and is_guarded(endpoints, address, port):
+            found.append((uid, address, port, inode))
+    return sorted(found)
+
+
 def is_guarded(endpoints: list[Endpoint], address: str, port: int) -> bool:
     """Whether the guard covers that endpoint."""
     return any(address == guarded and low <= port <= high for guarded, low, high in endpoints)

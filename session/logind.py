@@ -17,8 +17,8 @@ class LogindSilent(Exception):
 class LogindSession:
     """One session as logind describes it; see org.freedesktop.login1(5) for the fields."""
 
-    __slots__ = ("class_", "id", "leader", "remote", "seat", "service", "since", "state", "uid",
-                 "user")
+    __slots__ = ("began", "class_", "display", "id", "leader", "remote", "seat", "service",
+                 "since", "state", "tty", "uid", "user")
 
     def __init__(self, id_: str, fields: dict[str, str]) -> None:
         """Raises ValueError or KeyError for a session that is not described in full."""
@@ -32,6 +32,10 @@ class LogindSession:
         self.seat = fields.get("SEAT", "")
         self.leader = int(fields["LEADER"])
         self.since = int(fields["MONOTONIC"])  # microseconds of CLOCK_MONOTONIC
+        # For people alone: what they lack closes nothing.
+        self.tty = fields.get("TTY", "")
+        self.display = fields.get("DISPLAY", "")
+        self.began = fields.get("REALTIME", "")  # microseconds of the wall clock
 
 
 def is_session_id(text: str) -> bool:

@@ -1,20 +1,16 @@
 """``pam-spice log``: what happened here, a line each."""
 
 import argparse
-import grp
 import json
-import pwd
 import re
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
-from conf.lookup import CompiledPolicy, Unusable
 from conf.problems import printable
-from conf.viewer import VIEWER_GROUP
-from pam_spice import paths
 from pam_spice.auditlog import Event, NoJournal, Reach, Reader, journal_lines
+from pam_spice.naming import granted_consoles, user_of, viewer_gid
 from pam_spice.verbs import USAGE, YES, UsageError, need_root, parse_instant, zone_of_policy
 
 _ALL_NETWORKS = Path("/proc/sys/net/netfilter/nf_log_all_netns")
@@ -44,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     """0, also where nothing happened."""
     need_root()
     since = parse_instant(arguments.since, zone_of_policy()) if arguments.since else None
-    reader = Reader(_user_of, _consoles(), _viewer_gid())
+    reader = Reader(user_of, granted_consoles(), viewer_gid())
     if _ALL_NETWORKS.exists() and _ALL_NETWORKS.read_text().strip() != "0":
         print("note: users can make lines like the kernel's, in network namespaces of their own\n"
               "  sysctl net.netfilter.nf_log_all_netns=0", file=sys.stderr)
@@ -69,35 +65,6 @@ def run(arguments: argparse.Namespace) -> int:
     elif not count:
         print("the journal has nothing about that", file=sys.stderr)
     return YES
-
-
-def _user_of(uid: int) -> str | None:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except (KeyError, OverflowError):
-        return None
-
-
-def _viewer_gid() -> int | None:
-    try:
-        return grp.getgrnam(VIEWER_GROUP).gr_gid
-    except KeyError:
-        return None
-
-
-def _consoles() -> dict[tuple[str, int], list[str]]:
-    """The consoles that the policy grants anybody, by address and port."""
-    found: dict[tuple[str, int], list[str]] = {}
-    try:
-        grants = CompiledPolicy(paths.COMPILED).all_grants()
-    except Unusable:
-        return found
-    for grant in grants:
-        for address in grant.addresses:
-            names = found.setdefault((address, grant.port), [])
-            if grant.console not in names:
-                names.append(grant.console)
-    return found
 
 
 def _is_wanted(event: Event, user: str | None, console: str | None) -> bool:

@@ -1,62 +1,209 @@
-"""``pam-spice status``: who is here, what is open."""
+"""``pam-spice status``: who is here, what is open, and whether all is well."""
 
 import argparse
+import os
+import shutil
+import sys
 import time
-from datetime import datetime
+from dataclasses import dataclass
 
 from conf.grantline import FOREVER
 from conf.intervals import DAY, merged
-from conf.lookup import CompiledPolicy, Unusable
-from pam_spice import landlock, paths, sockets
+from conf.lookup import CompiledPolicy, Settings, Unusable
+from conf.viewer import VIEWER_GROUP
+from pam_spice import landlock, paths, viewerfile
+from pam_spice.auditlog import NoJournal
 from pam_spice.desired import allows
 from pam_spice.firewall import Chain, nft
+from pam_spice.holders import holders_of
+from pam_spice.naming import granted_consoles, user_of, viewer_gid
+from pam_spice.refusals import Refusal, Refusals
 from pam_spice.revocations import read_revocations
-from pam_spice.verbs import NO, YES, iso, need_root, need_set_up, print_json
+from pam_spice.run import CommandFailed
+from pam_spice.run import run as run_program
+from pam_spice.sockets import guarded_sockets
+from pam_spice.statusview import Document, faults, health, painted, render
+from pam_spice.verbs import (
+    NO,
+    YES,
+    UsageError,
+    iso,
+    need_root,
+    need_set_up,
+    print_json,
+)
+from pam_spice.verbs.log import in_a_line
+from session.eligibility import why_not_eligible
+from session.logind import LogindSession, LogindSilent, read_sessions
 from session.records import Record, read_records
 
 _AHEAD = 60 * DAY
+_SYSTEMCTL = "/usr/bin/systemctl"
+_WATCHER = "pam-spice-watch.service"
+_EVERY = 2.0  # seconds
 
 
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verb."""
-    parser = verbs.add_parser("status", help="show sessions, open consoles and the guard")
-    parser.add_argument("--json", action="store_true")
+    parser = verbs.add_parser(
+        "status", help="show whether all is well, who is here, what is open and was refused",
+        description="The first line says whether all is well, and so does the exit status. "
+                    "The kernel keeps no age of a connection: what is shown is since when the "
+                    "process runs that has it.")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--watch", action="store_true",
+                        help=f"show it anew every {_EVERY:g} seconds until Ctrl-C")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0: the guard stands and the policy has no problem; 1: not."""
+    """0: all is well; 1: not."""
+    if arguments.watch and (arguments.json or not sys.stdout.isatty()):
+        raise UsageError("--watch needs a terminal to show it on, and has no --json\n"
+                         "  leave it out, and ask again when you want to know")
     need_root()
     need_set_up()
-    now = int(time.time())
-    observed = nft.observe()
-    chains = observed.chains if observed else {}
-    try:
-        policy = CompiledPolicy(paths.COMPILED)
-        revision, outcome, endpoints = policy.revision, policy.outcome, policy.endpoints
-        is_current = policy.is_current(now)
-    except Unusable as error:
-        revision, outcome, endpoints, is_current = "none", str(error), [], False
-    connections = sockets.guarded_connections(endpoints)
-    document: dict[str, object] = {
-        "guard": {"loaded": observed is not None,
-                  "endpoints": [f"{address} {low}-{high}" for address, low, high in endpoints]},
-        "policy": {"revision": revision, "outcome": outcome, "current": is_current},
-        "viewer": {"confined": landlock.is_there()},
-        "sessions": [session_status(record, chains.get(record.uid) or (), now)
-                     for record in read_records().values()],
-        "chains": sorted(chains),
-        "revoked": _revoked(now),
-        "connections": [{"uid": c.uid, "address": c.address, "port": c.port}
-                        for c in connections for _ in c.sockets],
-    }
-    is_well = (observed is not None and outcome == "valid"
-               and document["revoked"] is not None)
+    if arguments.watch:
+        return _watch()
+    found = Found.now(Refusals())
     if arguments.json:
-        print_json(document)
+        print_json(found.document)
     else:
-        _print(document)
-    return YES if is_well else NO
+        print("\n".join(painted(render(found.document, found.refused), _is_in_colour())))
+    return YES if not faults(found.document) else NO
+
+
+def _watch() -> int:
+    """Redraw over what is there, so that nothing flickers; what has no room is said."""
+    refusals = Refusals()
+    status = NO
+    print("\x1b[2J", end="")
+    try:
+        while True:
+            found = Found.now(refusals)
+            status = YES if not faults(found.document) else NO
+            size = shutil.get_terminal_size()
+            lines = painted(render(found.document, found.refused), _is_in_colour(),
+                            size.columns - 1)
+            room = max(1, size.lines - 2)
+            if len(lines) > room:
+                lines = [*lines[:room], f"... {len(lines) - room} lines more"]
+            print("\x1b[H" + "".join(f"{line}\x1b[K\n" for line in lines) + "\x1b[J", end="",
+                  flush=True)
+            time.sleep(_EVERY)
+    except KeyboardInterrupt:
+        print()
+        return status
+
+
+def _is_in_colour() -> bool:
+    """See <https://no-color.org>."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get(
+        "TERM") != "dumb"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What there is to show at an instant."""
+
+    document: Document
+    refused: list[str] | None  # a line each; None where the journal can't be read
+
+    @classmethod
+    def now(cls, refusals: Refusals) -> "Found":
+        """Raises OSError, CommandFailed."""
+        now = int(time.time())
+        observed = nft.observe()
+        chains = observed.chains if observed else {}
+        settings: Settings | None = None
+        try:
+            policy = CompiledPolicy(paths.COMPILED)
+            revision, outcome, endpoints = policy.revision, policy.outcome, policy.endpoints
+            is_current, settings = policy.is_current(now), policy.settings
+        except Unusable as error:
+            revision, outcome, endpoints, is_current = "none", str(error), [], False
+        records = read_records()
+        try:
+            logins = {each.id: each for each in read_sessions()}
+        except LogindSilent:
+            logins = None
+        refused: list[Refusal] | None
+        try:
+            refused = refusals.read(now)
+        except NoJournal:
+            refused = None
+        document: Document = {
+            "guard": {"loaded": observed is not None,
+                      "endpoints": [f"{address} {low}-{high}" for address, low, high in endpoints]},
+            "policy": {"revision": revision, "outcome": outcome, "current": is_current},
+            "viewer": {"confined": landlock.is_there(), "fault": _viewer_fault()},
+            "watcher": _watcher(),
+            "sessions": [session_status(record, chains.get(record.uid) or (), now)
+                         | _login((logins or {}).get(record.session), record)
+                         for record in records.values()],
+            "others": None if logins is None else [
+                _other(login, settings) for login in logins.values()
+                if login.class_ == "user" and login.id not in records],
+            "chains": sorted(chains),
+            "revoked": _revoked(now),
+            "connections": _connections(endpoints),
+            "refusals": None if refused is None else [
+                each.event.as_json() | {"times": each.times} for each in refused],
+        }
+        document["health"] = {"well": not faults(document), "faults": faults(document),
+                              "line": health(document)}
+        return cls(document, None if refused is None else [
+            in_a_line(each.event) + (f"  ({each.times} times)" if each.times > 1 else "")
+            for each in refused])
+
+
+def _viewer_fault() -> str | None:
+    gid = viewer_gid()
+    return f"there is no group {VIEWER_GROUP}" if gid is None else viewerfile.fault(gid)
+
+
+def _watcher() -> str | None:
+    """systemd's word for the watcher's state; None where there is no systemd to tell it."""
+    try:
+        told = run_program([_SYSTEMCTL, "show", "--property=ActiveState", "--value", _WATCHER],
+                           timeout=2.0)
+    except CommandFailed:
+        return None
+    return told.output.decode("utf-8", "replace").strip() or None
+
+
+def _connections(endpoints: list[tuple[str, int, int]]) -> list[Document]:
+    """One for each socket."""
+    sockets = guarded_sockets(endpoints)
+    consoles = granted_consoles() if sockets else {}
+    holders = holders_of({inode for *_, inode in sockets if inode})
+    found = []
+    for uid, address, port, inode in sockets:
+        holder = holders.get(inode)
+        found.append({
+            "uid": uid, "address": address, "port": port, "user": user_of(uid),
+            "consoles": consoles.get((address, port), []),
+            "pid": holder and holder.pid, "program": holder and holder.program,
+            "since": iso(holder.since) if holder else None})
+    return found
+
+
+def _login(login: LogindSession | None, record: Record) -> Document:
+    if login is None or login.leader != record.leader:  # another one has its number
+        return {"seat": None, "tty": None, "service": None, "since": None}
+    return _place(login)
+
+
+def _other(login: LogindSession, settings: Settings | None) -> Document:
+    return {"session": login.id, "user": login.user, "uid": login.uid, "remote": login.remote,
+            "why": settings and why_not_eligible(login, settings), **_place(login)}
+
+
+def _place(login: LogindSession) -> Document:
+    began = login.began if login.began.isascii() and login.began.isdigit() else ""
+    return {"seat": login.seat or None, "tty": login.tty or login.display or None,
+            "service": login.service or None,
+            "since": iso(int(began[:16]) // 1_000_000) if began else None}
 
 
 def _revoked(now: int) -> list[dict[str, object]] | None:
@@ -87,45 +234,3 @@ def session_status(record: Record, chain: Chain, now: int) -> dict[str, object]:
                          "until": iso(until) if is_open else None, "next": iso(following)})
     return {"session": record.session, "user": record.user, "uid": record.uid,
             "state": record.state, "revision": record.revision, "consoles": consoles}
-
-
-def _print(document: dict[str, object]) -> None:
-    guard, policy, sessions = document["guard"], document["policy"], document["sessions"]
-    assert isinstance(guard, dict) and isinstance(policy, dict) and isinstance(sessions, list)
-    if not guard["loaded"] and policy["outcome"] == "missing":
-        print(f"guard: nothing is guarded before there is a policy: write {paths.POLICY}")
-    elif not guard["loaded"] and not guard["endpoints"]:
-        print("guard: nothing is guarded before there is a usable policy: see pam-spice check")
-    else:
-        print(f"guard: {'loaded' if guard['loaded'] else 'NOT LOADED: run pam-spice reconcile'}")
-    for endpoint in guard["endpoints"]:
-        print(f"  {endpoint}")
-    print(f"policy: {policy['outcome']}, revision {policy['revision']}"
-          + ("" if policy["outcome"] == "valid" else "; see pam-spice check")
-          + ("" if policy["current"] else "; edited since, the next login takes it in"))
-    if document["viewer"] == {"confined": False}:
-        print(f"viewer: NOT CONFINED: {landlock.NO_LANDLOCK}")
-    _print_revoked(document["revoked"])
-    print("sessions:" if sessions else "sessions: none")
-    for session in sessions:
-        print(f"  {session['session']} {session['user']} ({session['uid']}): {session['state']}"
-              + ("" if session["consoles"] else ", no console was granted at this login"))
-        for console in session["consoles"]:
-            print(f"    {console['console']}: {'open' if console['open'] else 'closed'}"
-                  + (f" until {_local(console['until'])}" if console["until"] else "")
-                  + (f", next {_local(console['next'])}" if console["next"] else ""))
-
-
-def _print_revoked(revoked: object) -> None:
-    if revoked is None:
-        print(f"revoked: {paths.REVOKED} IS DAMAGED, no login opens anything: delete it, and "
-              f"revoke anew who is to be revoked")
-    assert revoked is None or isinstance(revoked, list)
-    for each in revoked or ():
-        print(f"revoked: {each['user']} until {_local(each['until'])}, by {each['by']}: "
-              f"{each['reason']}")
-
-
-def _local(text: str) -> str:
-    """An instant for a person, in the workstation's zone."""
-    return datetime.fromisoformat(text).astimezone().strftime("%a %F %T %Z")

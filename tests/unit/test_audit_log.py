@@ -349,9 +349,9 @@ def test_what_opens_later_says_from_when() -> None:
 @pytest.fixture
 def as_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(log, "_user_of", {1021: "anne", 1022: "ralph"}.get)
-    monkeypatch.setattr(log, "_consoles", lambda: CONSOLES)
-    monkeypatch.setattr(log, "_viewer_gid", lambda: 997)
+    monkeypatch.setattr(log, "user_of", {1021: "anne", 1022: "ralph"}.get)
+    monkeypatch.setattr(log, "granted_consoles", lambda: CONSOLES)
+    monkeypatch.setattr(log, "viewer_gid", lambda: 997)
     monkeypatch.setattr(log, "_ALL_NETWORKS", Path("/nonexistent"))
     monkeypatch.setattr(log, "journal_lines", lambda since: iter(RECORDED))
 

@@ -1,0 +1,65 @@
+"""Which processes hold sockets, and since when they run. Not for logins: it looks through /proc.
+
+The kernel keeps no age of a connection. What it does tell is the inode of a socket, by /proc/PID/fd
+the processes that have it, and when those started: a connection is no older than the first of them,
+unless one that has ended handed it on. Of a viewer that is the moment at which it was opened.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from session.processes import start_ticks
+
+_SOCKET = "socket:["
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A process that has a socket open."""
+
+    pid: int
+    program: str  # its name for the kernel, 15 bytes of the process's own choice
+    since: int  # when it started, in seconds since the epoch
+
+
+def holders_of(inodes: set[int]) -> dict[int, Holder]:
+    """The longest-running process that has each socket, by the socket's inode; what nobody has any
+    more is left out."""
+    found: dict[int, Holder] = {}
+    if not inodes:
+        return found
+    boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    for pid in [int(name) for name in os.listdir("/proc") if name.isdigit()]:
+        held = inodes.intersection(_inodes(pid))
+        if not held:
+            continue
+        with suppress(OSError):  # it has ended meanwhile
+            ticks = start_ticks(pid)
+            if ticks is None:
+                continue
+            with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+                program = file.read().removesuffix("\n")
+            holder = Holder(pid, program, round(boot + ticks / os.sysconf("SC_CLK_TCK")))
+            for inode in held:
+                if inode not in found or (holder.since, pid) < (found[inode].since,
+                                                                found[inode].pid):
+                    found[inode] = holder
+    return found
+
+
+def _inodes(pid: int) -> Iterator[int]:
+    """The inodes of a process's sockets: proc(5), /proc/PID/fd."""
+    try:
+        names = os.listdir(f"/proc/{pid}/fd")
+    except OSError:
+        return
+    for name in names:
+        try:
+            target = os.readlink(f"/proc/{pid}/fd/{name}")
+        except OSError:
+            continue
+        if target.startswith(_SOCKET):
+            yield int(target[len(_SOCKET):-1])

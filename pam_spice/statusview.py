@@ -1,0 +1,191 @@
+"""What ``pam-spice status`` shows: its JSON document as lines for a person. Pure.
+
+The document's keys are those of ``status --json``; times in it are ISO 8601.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, tzinfo
+from enum import Enum
+from typing import Any
+
+from conf.problems import printable
+from pam_spice import landlock, paths
+
+Document = dict[str, Any]
+
+
+class Tone(Enum):
+    """How a line is meant. Its words say so too; a colour only helps to find it."""
+
+    PLAIN = ""
+    GOOD = "32"
+    BAD = "1;31"
+
+
+Line = tuple[str, Tone]
+
+
+def faults(document: Document) -> list[str]:
+    """What is not as it should be, in a few words each; none: all is well."""
+    guard, policy, viewer = document["guard"], document["policy"], document["viewer"]
+    if _is_before_a_policy(document):
+        return ["nothing is guarded before there is a policy"]
+    found = []
+    if not guard["loaded"]:
+        found.append("guard NOT LOADED" if guard["endpoints"] else "nothing is guarded")
+    if policy["outcome"] != "valid":
+        found.append({"missing": "there is no policy",
+                      "unusable": "the policy is UNUSABLE",
+                      "with-problems": "the policy has ERRORS"}.get(
+                          policy["outcome"], "the policy is NOT COMPILED"))
+    if viewer["fault"] is not None:
+        found.append(f"the viewer is NOT GUARDED ({viewer['fault']}), nothing is open")
+    if not viewer["confined"]:
+        found.append("the viewer is NOT CONFINED")
+    if document["watcher"] not in ("active", None):
+        found.append(f"the watcher is NOT RUNNING ({document['watcher']})")
+    if document["revoked"] is None:
+        found.append("the list of revocations is DAMAGED")
+    return found
+
+
+def _is_before_a_policy(document: Document) -> bool:
+    """Nothing is enforced before the first one; after it, what it guarded stays guarded."""
+    guard = document["guard"]
+    return (document["policy"]["outcome"] == "missing" and not guard["loaded"]
+            and not guard["endpoints"])
+
+
+def health(document: Document) -> str:
+    """All in one line."""
+    wrong = faults(document)
+    if _is_before_a_policy(document):
+        return f"not in force: {wrong[0]}: write {paths.POLICY}"
+    if wrong:
+        return f"NOT WELL: {'; '.join(wrong)}; see pam-spice doctor"
+    parts = ["guard loaded", "policy current" if document["policy"]["current"] else
+             "policy edited since, the next login takes it in", "viewer 0750"]
+    if document["watcher"] is not None:
+        parts.append("watcher running")
+    return f"well: {', '.join(parts)}"
+
+
+def render(document: Document, refused: Sequence[str] | None,
+           zone: tzinfo | None = None) -> list[Line]:
+    """The lines, in that zone; None is the workstation's own. ``refused``: the last refusals, a
+    line each; None where they can't be told."""
+    lines = [(health(document), Tone.BAD if faults(document) else Tone.GOOD)]
+    lines += _guard(document) + _policy(document)
+    if not document["viewer"]["confined"]:
+        lines.append((f"viewer: NOT CONFINED: {landlock.NO_LANDLOCK}", Tone.BAD))
+    lines += _revoked(document["revoked"], zone)
+    lines += _sessions(document["sessions"], zone) + _others(document["others"], zone)
+    lines += _connections(document["connections"], zone)
+    lines += _refused(refused)
+    return [(printable(text), tone) for text, tone in lines]
+
+
+def painted(lines: Sequence[Line], in_colour: bool, width: int | None = None) -> list[str]:
+    """As a terminal gets them, cut to its width."""
+    shown = []
+    for text, tone in lines:
+        if width is not None and len(text) > width:
+            text = text[:max(0, width - 3)] + "..."
+        shown.append(f"\x1b[{tone.value}m{text}\x1b[0m" if in_colour and tone.value else text)
+    return shown
+
+
+def _guard(document: Document) -> list[Line]:
+    guard = document["guard"]
+    if _is_before_a_policy(document):
+        first = f"guard: nothing is guarded before there is a policy: write {paths.POLICY}"
+    elif not guard["loaded"] and not guard["endpoints"]:
+        first = "guard: nothing is guarded before there is a usable policy: see pam-spice check"
+    elif not guard["loaded"]:
+        first = "guard: NOT LOADED: run pam-spice reconcile"
+    else:
+        first = "guard: loaded"
+    return [(first, Tone.PLAIN if guard["loaded"] else Tone.BAD),
+            *((f"  {endpoint}", Tone.PLAIN) for endpoint in guard["endpoints"])]
+
+
+def _policy(document: Document) -> list[Line]:
+    policy = document["policy"]
+    is_valid = policy["outcome"] == "valid"
+    return [(f"policy: {policy['outcome']}, revision {policy['revision']}"
+             + ("" if is_valid else "; see pam-spice check")
+             + ("" if policy["current"] else "; edited since, the next login takes it in"),
+             Tone.PLAIN if is_valid else Tone.BAD)]
+
+
+def _revoked(revoked: list[Document] | None, zone: tzinfo | None) -> list[Line]:
+    if revoked is None:
+        return [(f"revoked: {paths.REVOKED} IS DAMAGED, no login opens anything: delete it, and "
+                 f"revoke anew who is to be revoked", Tone.BAD)]
+    return [(f"revoked: {each['user']} until {_moment(each['until'], zone)}, by {each['by']}: "
+             f"{each['reason']}", Tone.PLAIN) for each in revoked]
+
+
+def _sessions(sessions: list[Document], zone: tzinfo | None) -> list[Line]:
+    lines: list[Line] = [("sessions:" if sessions else "sessions: none", Tone.PLAIN)]
+    for session in sessions:
+        lines.append((f"  {session['session']} {session['user']} ({session['uid']}): "
+                      f"{session['state']}{_where(session, zone)}"
+                      + ("" if session["consoles"] else ", no console was granted at this login"),
+                      Tone.PLAIN))
+        for console in session["consoles"]:
+            lines.append((
+                f"    {console['console']}: {'open' if console['open'] else 'closed'}"
+                + (f" until {_moment(console['until'], zone)}" if console["until"] else "")
+                + (f", next {_moment(console['next'], zone)}" if console["next"] else ""),
+                Tone.GOOD if console["open"] else Tone.PLAIN))
+    return lines
+
+
+def _others(others: list[Document] | None, zone: tzinfo | None) -> list[Line]:
+    if others is None:
+        return [("other logins: unknown, logind does not answer", Tone.BAD)]
+    return [*([("logins that don't count:", Tone.PLAIN)] if others else []),
+            *((f"  {each['session']} {each['user']} ({each['uid']}): "
+               f"{each['service'] or 'an unknown service'}"
+               + (", from elsewhere" if each["remote"] else "") + _where(each, zone), Tone.PLAIN)
+              for each in others)]
+
+
+def _where(session: Document, zone: tzinfo | None) -> str:
+    place = " ".join(filter(None, (session["seat"], session["tty"])))
+    return (f", {place}" if place else "") + (
+        f", since {_moment(session['since'], zone)}" if session["since"] else "")
+
+
+def _connections(connections: list[Document], zone: tzinfo | None) -> list[Line]:
+    """One line for each console, user and process: a viewer has several connections."""
+    together: dict[tuple[object, ...], list[Document]] = {}
+    for each in connections:
+        key = (tuple(each["consoles"]), each["uid"], each["address"], each["port"], each["pid"])
+        together.setdefault(key, []).append(each)
+    lines: list[Line] = [("connections:" if connections else "connections: none", Tone.PLAIN)]
+    for same in together.values():
+        one = same[0]
+        end = f"{one['address']} port {one['port']}"
+        lines.append((
+            f"  {' or '.join(one['consoles']) or end}: "
+            f"{one['user'] if one['user'] is not None else one['uid']}, {len(same)} "
+            f"connection{'s' if len(same) != 1 else ''}"
+            + (f" to {end}" if one["consoles"] else "")
+            + (f", by {one['program']} (pid {one['pid']}, running since "
+               f"{_moment(one['since'], zone)})" if one["pid"] is not None
+               else ", of no process any more"), Tone.PLAIN))
+    return lines
+
+
+def _refused(refused: Sequence[str] | None) -> list[Line]:
+    if refused is None:
+        return [("refused: unknown, the journal can't be read: see pam-spice log", Tone.BAD)]
+    return [("refused in the last 24 hours, lastly:" if refused else
+             "refused in the last 24 hours: nothing", Tone.PLAIN),
+            *((f"  {line}", Tone.PLAIN) for line in refused)]
+
+
+def _moment(text: str, zone: tzinfo | None) -> str:
+    return datetime.fromisoformat(text).astimezone(zone).strftime("%a %F %T %Z")
