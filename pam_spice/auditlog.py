@@ -69,6 +69,7 @@ class Event:
     until: int | None = None  # of a revocation; seconds since the epoch
     details: dict[str, str] = field(default_factory=dict)
     """All other fields of pam-spice's."""
+    boot: str | None = None  # of journald's own; sessions' ids come again after each
 
     def as_json(self) -> dict[str, object]:
         """For programs: always the same keys."""
@@ -87,8 +88,10 @@ class NoJournal(Exception):
     """There is none to read: a line of fact and one of remedy."""
 
 
-def journal_lines(since: int | None) -> Generator[bytes, None, None]:
-    """Records in journalctl's JSON, oldest first, from an instant on. Raises NoJournal."""
+def journal_lines(since: int | None, until: int | None = None,
+                  also: Sequence[str] = ()) -> Generator[bytes, None, None]:
+    """Records in journalctl's JSON, oldest first, from an instant on, up to another; those too that
+    ``also`` matches, in journalctl's words. Raises NoJournal."""
     if not os.path.exists(JOURNALCTL):
         raise NoJournal(f"there is no {JOURNALCTL}, and nobody else keeps what happened\n"
                         f"  install systemd")
@@ -97,8 +100,11 @@ def journal_lines(since: int | None) -> Generator[bytes, None, None]:
     options = ["--system", "--output=json", "--all", "--quiet", "--no-pager"]
     if since is not None:
         options.append(f"--since=@{since}")
+    if until is not None:
+        options.append(f"--until=@{until}")
+    matches = (*_MATCHES, "+", *also) if also else _MATCHES
     try:
-        for line in run.lines([JOURNALCTL, *options, *_MATCHES]):
+        for line in run.lines([JOURNALCTL, *options, *matches]):
             empty = False
             yield line
     except run.CommandFailed as error:
@@ -148,12 +154,11 @@ class Reader:
         if not any(sign in line for sign in _SIGNS):
             return None
         try:
-            record = json.loads(line)
-            fields = {name: _text(value) for name, value in record.items()}
+            fields = fields_of(line)
             time = int(fields["__REALTIME_TIMESTAMP"])
             # The kernel's facility and journald's own words can't be written through any socket.
             way = fields["_TRANSPORT"], fields.get("_UID"), fields.get("SYSLOG_FACILITY")
-        except (ValueError, KeyError, AttributeError, RecursionError):
+        except (ValueError, KeyError):
             return None
         if way[:2] == ("journal", "0") and fields.get("SYSLOG_IDENTIFIER") == "pam-spice":
             event = _ours(time, fields)
@@ -165,9 +170,12 @@ class Reader:
             event = _journalds(time, fields)
         else:
             return None
-        if event is None or event.user is not None or event.uid is None:
-            return event
-        return replace(event, user=self._name(event.uid))
+        if event is None:
+            return None
+        user = event.user
+        if user is None and event.uid is not None:
+            user = self.name(event.uid)
+        return replace(event, user=user, boot=fields.get("_BOOT_ID"))
 
     def _learn(self, event: Event) -> None:
         # A login may be refused for a name that is not the uid's.
@@ -180,7 +188,8 @@ class Reader:
                     endpoints.setdefault((address, each.port), {})[each.console] = None
         self._consoles |= {endpoint: tuple(names) for endpoint, names in endpoints.items()}
 
-    def _name(self, uid: int) -> str | None:
+    def name(self, uid: int) -> str | None:
+        """What the account was called, by the last record about it, or is called now."""
         if uid not in self._users:
             self._users[uid] = self._user_of(uid)
         return self._users[uid]
@@ -215,6 +224,14 @@ class Reader:
                      _number(fields.get("PRIORITY")) or 4, message.rstrip(), uid=uid,
                      consoles=tuple(Reach(name, (address,), port) for name in consoles),
                      reason=reason)
+
+
+def fields_of(line: bytes) -> dict[str, str]:
+    """A record's fields. Raises ValueError for what is no record."""
+    try:
+        return {name: _text(value) for name, value in json.loads(line).items()}
+    except (AttributeError, RecursionError):
+        raise ValueError("no record") from None
 
 
 def _ours(time: int, fields: dict[str, str]) -> Event | None:

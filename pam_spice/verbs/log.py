@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     need_root()
     since = parse_instant(arguments.since, zone_of_policy()) if arguments.since else None
     reader = Reader(user_of, granted_consoles(), viewer_gid())
-    if _ALL_NETWORKS.exists() and _ALL_NETWORKS.read_text().strip() != "0":
+    if users_forge_the_kernel():
         print("note: users can make lines like the kernel's, in network namespaces of their own\n"
               "  sysctl net.netfilter.nf_log_all_netns=0", file=sys.stderr)
     count = 0
@@ -65,6 +65,11 @@ def run(arguments: argparse.Namespace) -> int:
     elif not count:
         print("the journal has nothing about that", file=sys.stderr)
     return YES
+
+
+def users_forge_the_kernel() -> bool:
+    """Whether users can make lines like the kernel's, in network namespaces of their own."""
+    return _ALL_NETWORKS.exists() and _ALL_NETWORKS.read_text().strip() != "0"
 
 
 def _is_wanted(event: Event, user: str | None, console: str | None) -> bool:
