@@ -18,13 +18,14 @@ from pam_spice.chartwords import (
     when,
 )
 
-_STYLE = """
+STYLE = """
 :root { color-scheme: light dark; }
 body { margin: 1.5rem; font: 15px/1.45 system-ui, "DejaVu Sans", sans-serif; color: #1b1f23;
   background: #fff; }
 figure { margin: 0 -1rem; overflow-x: auto; }
 figure svg { display: block; width: 100%; min-width: 68rem; max-width: 110rem; height: auto; }
 table { border-collapse: collapse; }
+caption { text-align: left; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .9rem .25rem 0; }
 thead th { border-bottom: 2px solid #8b949e; }
 tbody { border-bottom: 1px solid #b3bac1; }
@@ -44,30 +45,44 @@ tr.nobody td { color: #57606a; }
 
 
 def html_page(chart: Chart) -> str:
-    """The whole page. The policy it forbids itself is everything but its own style."""
-    notes = "".join(f"<p>{escape(note)}</p>\n" for note in _notes(chart))
-    has_reasons = any(reasons(row, subject) for row in chart.rows for subject in row.lanes)
-    reason = '<th scope="col">Reason</th>' if has_reasons else ""
+    """The whole page."""
+    return page(heading(chart), STYLE,
+                f"{picture(chart)}\n<h2>The same in words</h2>\n{in_words(chart)}")
+
+
+def page(title: str, style: str, body: str) -> str:
+    """A page of that title, in plain text. The policy it forbids itself is everything but its own
+    style."""
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(heading(chart))}</title>
-<style>{_STYLE}</style>
+<title>{escape(title)}</title>
+<style>{style}</style>
 </head>
 <body>
-<figure>
-{svg_element(chart)}
-</figure>
-<h2>The same in words</h2>
-{notes}<table>
+{body}</body>
+</html>
+"""
+
+
+def picture(chart: Chart) -> str:
+    """An element; it holds ids, so that a page can have one."""
+    return f"<figure>\n{svg_element(chart)}\n</figure>"
+
+
+def in_words(chart: Chart) -> str:
+    """What there is to say of the picture, and a table."""
+    notes = "".join(f"<p>{escape(note)}</p>\n" for note in _notes(chart))
+    has_reasons = any(reasons(row, subject) for row in chart.rows for subject in row.lanes)
+    reason = '<th scope="col">Reason</th>' if has_reasons else ""
+    return f"""{notes}<table>
+<caption>Who may reach which console, and when nobody may</caption>
 <thead><tr><th scope="col">Console</th><th scope="col">Letter</th><th scope="col">Who</th>\
 <th scope="col">When</th><th scope="col">Total</th>{reason}</tr></thead>
 {"".join(_rows(chart, row, has_reasons) for row in chart.rows)}</table>
-</body>
-</html>
 """
 
 
