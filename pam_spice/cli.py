@@ -12,8 +12,9 @@ from pam_spice.errors import NotDone
 from pam_spice.run import CommandFailed
 from pam_spice.verbs import NO, USAGE, UsageError
 
-_VERBS = ("check", "edit", "diff", "explain", "windows", "calendar", "status", "log", "grant",
-          "revoke", "apply", "import-libvirt", "server-rules", "reconcile", "setup", "uninstall")
+_VERBS = ("check", "edit", "diff", "explain", "windows", "calendar", "status", "log", "report",
+          "grant", "revoke", "apply", "import-libvirt", "server-rules", "reconcile", "setup",
+          "uninstall")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,0 +1,186 @@
+"""What a report tells, from the journal's events and sudo's lines. Pure.
+
+What can be of any number is summed, so that nobody can make the page long by trying often.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from pam_spice.auditlog import Event
+from pam_spice.report.sessions import (
+    Session,
+    Span,
+    clipped,
+    merged,
+    name_of,
+    sessions_of,
+    told_at,
+)
+from pam_spice.report.sudolog import SudoLog, Use
+
+_OF_SESSIONS = ("open", "change", "extend", "close", "gone")
+_CHANGES = ("edit", "policy", "grant", "apply", "revoke", "lift", "setup", "uninstall")
+_REFUSALS = ("refuse", "wait", "shut", "deny")
+_GAPS = ("suppressed", "missed")
+NO_CONSOLE = "?"
+"""Of a use of which no line tells the console."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The same, several times: how often, the first and the last time."""
+
+    by: str  # who says so
+    who: str
+    what: str
+    reason: str
+    count: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A user and a console: when it was open for him, and when his viewer ran."""
+
+    user: str
+    console: str
+    open: tuple[Span, ...]
+    used: tuple[Span, ...]
+    end_unknown: frozenset[Span]
+    """Of ``used``: they ended then at the latest, or go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that happened from an instant to another, each part oldest first."""
+
+    since: int
+    until: int
+    sessions: tuple[Session, ...]
+    rows: tuple[Row, ...]
+    refusals: tuple[Tally, ...]
+    cuts: tuple[Tally, ...]
+    mends: tuple[Event, ...]
+    changes: tuple[Event, ...]
+    faults: tuple[Tally, ...]
+    gaps: tuple[Tally, ...]
+
+
+def facts_of(events: Iterable[Event], sudo: SudoLog, since: int, until: int,
+             boot: str | None = None) -> Facts:
+    """What ``events`` tell. ``boot``: which is running at ``until``, None being the last of which
+    they tell. They may begin before ``since``: a session from then may go on. They are taken one by
+    one, and what the kernel says is summed at once: it can be millions. ``sudo`` is asked when
+    there are no more."""
+    refusals, cuts, faults, gaps = _Tallies(), _Tallies(), _Tallies(), _Tallies()
+    known: list[Event] = []
+    heard: dict[str | None, int] = {}  # boots in their order
+    for event in events:
+        at = told_at(event)
+        if at > until:
+            continue
+        heard[event.boot] = max(at, heard.get(event.boot, at))
+        if event.source == "pam-spice":
+            known.append(event)
+        if at >= since:
+            _sum(event, at, refusals, cuts, faults, gaps)
+    if boot is not None:
+        heard[boot] = heard.pop(boot, until)
+    known.sort(key=told_at)  # a record that was kept comes late
+    for denial in sudo.denials():
+        if since <= denial.time <= until:
+            refusals.add("sudo", denial.user or f"uid {denial.uid}",
+                         denial.console or "another command line", denial.reason, denial.time)
+    sessions = tuple(session for session in sessions_of(known, heard)
+                     if session.start < until and (session.end is None or session.end >= since))
+    done = [event for event in known if told_at(event) >= since]
+    return Facts(since, until, sessions, tuple(_rows(sessions, sudo.uses(), since, until)),
+                 refusals.all(), cuts.all(),
+                 tuple(event for event in done if event.event == "mend"),
+                 tuple(event for event in done if event.event in _CHANGES),
+                 faults.all(), gaps.all())
+
+
+def _sum(event: Event, at: int, refusals: "_Tallies", cuts: "_Tallies", faults: "_Tallies",
+         gaps: "_Tallies") -> None:
+    who, by = _who(event), event.source
+    if event.event in _REFUSALS:
+        refusals.add(by, who, _target(event), event.reason or event.message, at)
+    elif event.event == "cut":
+        cuts.add(by, who, _target(event), event.reason or "", at, event.count or 1)
+    elif event.event in _GAPS:
+        gaps.add(by, who, event.event, event.message, at)
+    elif event.event not in (*_OF_SESSIONS, *_CHANGES, "mend"):
+        faults.add(by, who, event.event, event.message.removeprefix(f"{event.event}: "), at)
+    if "lost" in event.details:
+        gaps.add(by, "-", "lost", f"{event.details['lost']} records before this one could not be "
+                 "written", at)
+    if "kept_since" in event.details:
+        gaps.add(by, "-", "late", "the journal did not take records in time; they were kept and "
+                 "written later", at)
+
+
+class _Tallies:
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str, str, str], Tally] = {}
+
+    def add(self, by: str, who: str, what: str, reason: str, at: int, count: int = 1) -> None:
+        key = by, who, what, reason
+        before = self._found.get(key)
+        self._found[key] = (Tally(*key, count, at, at) if before is None
+                            else replace(before, count=before.count + count, last=at))
+
+    def all(self) -> tuple[Tally, ...]:
+        return tuple(sorted(self._found.values(), key=lambda tally: tally.first))
+
+
+def _who(event: Event) -> str:
+    if event.user is not None:
+        return event.user
+    return "-" if event.uid is None else f"uid {event.uid}"
+
+
+def _target(event: Event) -> str:
+    if not event.consoles:
+        service = event.details.get("service")
+        return f"login by {service}" if service else "login"
+    return " or ".join(dict.fromkeys(map(name_of, event.consoles)))
+
+
+def _rows(sessions: Sequence[Session], uses: Sequence[Use], since: int,
+          until: int) -> list[Row]:
+    reach: dict[tuple[str, str], list[Span]] = {}
+    for session in sessions:
+        user = _name(session.user, session.uid)
+        for console, spans in session.reach(until).items():
+            reach.setdefault((user, console), []).extend(clipped(spans, since, until))
+    used: dict[tuple[str, str], list[Span]] = {}
+    unknown: dict[tuple[str, str], set[Span]] = {}
+    for use in uses:
+        end = use.end if use.end is not None else _latest_end(use, sessions, until)
+        # A viewer that died within its first second counts too.
+        if use.start > until or end < since:
+            continue
+        span = Span(max(use.start, since), max(min(end, until), max(use.start, since)))
+        key = _name(use.user, use.uid), use.console or NO_CONSOLE
+        used.setdefault(key, []).append(span)
+        if use.end is None:
+            unknown.setdefault(key, set()).add(span)
+    keys = sorted({key for key, spans in reach.items() if spans} | set(used))
+    return [Row(*key, tuple(merged(reach.get(key, ()))), tuple(sorted(used.get(key, ()))),
+                frozenset(unknown.get(key, ()))) for key in keys]
+
+
+def _latest_end(use: Use, sessions: Sequence[Session], until: int) -> int:
+    """A viewer can do nothing any more once its user's last session is over."""
+    ends = [until if session.end is None else session.end for session in sessions
+            if session.uid == use.uid and session.boot == use.boot
+            and session.start <= use.start and (session.end is None or use.start < session.end)]
+    return max(ends, default=until)
+
+
+def _name(user: str | None, uid: int | None) -> str:
+    return user if user is not None else f"uid {uid}"
+
+
