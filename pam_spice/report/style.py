@@ -10,7 +10,7 @@ h2 { font-size: 1.2rem; margin: 2.4rem 0 .4rem; border-top: 2px solid #8b949e;
 p { max-width: 62rem; margin: .4rem 0; }
 a { color: #0b5394; }
 .under, caption, .none, .aside { color: #57606a; }
-nav ul { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); gap: .6rem;
+nav ul { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .6rem;
   padding: 0; margin: 1.2rem 0 0; list-style: none; }
 nav a { display: block; height: 100%; box-sizing: border-box; padding: .5rem .8rem;
   border: 1px solid #b3bac1; border-radius: .4rem; text-decoration: none; color: inherit; }
@@ -21,7 +21,8 @@ caption { padding: 0 0 .4rem; max-width: 62rem; }
 table.cards { width: 100%; }
 .cards thead th { white-space: nowrap; }
 .cards th, .cards td { overflow-wrap: anywhere; }
-.cards tbody th { min-width: 5.5rem; }
+.cards tbody th, .cards td { min-width: 3.7rem; }
+.cards tbody th, .cards tbody th + td { min-width: 6.2rem; }
 .cards tbody tr { border-bottom: 1px solid #d5d9de; }
 .cards ul { margin: 0; padding: 0; list-style: none; }
 time { white-space: nowrap; font-variant-numeric: tabular-nums; }
@@ -34,6 +35,7 @@ footer { margin-top: 2.4rem; border-top: 1px solid #b3bac1; padding-top: .6rem; 
   body { padding: 1rem; }
   nav ul { grid-template-columns: repeat(auto-fill, minmax(6.5rem, 1fr)); }
   .cards, .cards caption, .cards tbody, .cards tr, .cards th, .cards td { display: block; }
+  .cards tbody { border: 0; }
   .cards thead { position: absolute; clip-path: inset(50%); height: 1px; width: 1px;
     overflow: hidden; }
   .cards tbody tr { border: 1px solid #b3bac1; border-radius: .4rem; padding: .5rem .8rem;
@@ -53,8 +55,9 @@ footer { margin-top: 2.4rem; border-top: 1px solid #b3bac1; padding-top: .6rem; 
 }
 @media print {
   :root { color-scheme: light; }
-  body { font-size: 10pt; padding: 0; max-width: none; color: #000; background: #fff; }
+  body { font-size: 9pt; padding: 0; max-width: none; color: #000; background: #fff; }
   figure svg { min-width: 0; }
+  details:not([open]) { display: none; }
   tr, nav li { break-inside: avoid; }
   h2, caption { break-after: avoid; }
   a { color: inherit; text-decoration: none; }
