@@ -104,12 +104,12 @@ def _enter() -> None:
     for directory in ("/run", "/etc/sudoers.d"):
         mount("tmpfs", directory, "tmpfs", 0, "mode=0755,size=4m")
     for directory in ("/etc/pam-spice", "/var/lib/pam-spice"):
-        _cover_missing(directory)
+        cover_missing(directory)
     _accounts()
     ip("link", "set", "lo", "up")
 
 
-def _cover_missing(directory: str) -> None:
+def cover_missing(directory: str) -> None:
     """An empty directory there, though the machine itself has none and shall get none."""
     parent = os.path.dirname(directory)
     lower = os.listdir(parent)

@@ -1,0 +1,87 @@
+"""What the report takes sudo's lines for, with the real sudo, PAM and journald of this machine."""
+
+import os
+import socket
+import time
+from pathlib import Path
+
+from conf.viewer import VIEWER_GROUP, viewer_command
+from pam_spice import paths, sudoers
+from pam_spice.auditlog import journal_lines
+from pam_spice.report.sudolog import MATCHES, UNCONFIRMED, SudoLog, Use
+from tests.kernel import namespace as ns
+from tests.kernel.namespace import USERS, VIEWER_GID
+from tests.kernel.test_audit_records import Journal
+
+ANNE, RALPH = USERS["anne"], USERS["ralph"]
+FIRST, SECOND = (viewer_command("mysrv.example", port, "/etc/pam-spice/ca.pem")
+                 for port in (20001, 20002))
+CONSOLES = {("mysrv.example", 20001): ["first"], ("mysrv.example", 20002): ["second"]}
+SUDO = "/usr/bin/sudo"
+
+
+def workstation() -> Journal:
+    """A journald, and a sudo that lets anne start a stand-in for the viewer, for one console."""
+    there = Journal()
+    os.mkdir("/run/dev")
+    for name in ("null", "zero", "full", "random", "urandom", "tty"):
+        found = os.stat(f"/dev/{name}")
+        os.mknod(f"/run/dev/{name}", found.st_mode, found.st_rdev)
+        os.chmod(f"/run/dev/{name}", 0o666)
+    os.symlink("/run/systemd/journal/dev-log", "/run/dev/log")
+    ns.mount("/run/dev", "/dev", "none", 4096)
+    ns.cover_missing(paths.PREFIX)
+    viewer = Path(FIRST[0])
+    viewer.write_text("#!/bin/sh\nexit 0\n")
+    viewer.chmod(0o755)
+    arguments = " ".join(map(sudoers._escape_argument, FIRST[1:]))
+    rules = Path(paths.SUDOERS)
+    rules.write_text(f"anne ALL = (:{VIEWER_GROUP}) NOPASSWD: {FIRST[0]} {arguments}\n"
+                     f"anne ALL = (root) NOPASSWD: /bin/true\n")
+    rules.chmod(0o440)
+    Path("/etc/shadow").write_text("".join(f"{name}:*:19000::::::\n" for name in ("root", *USERS)))
+    return there
+
+
+def as_user(uid: int, *argv: str, lines: tuple[str, ...] = ()) -> int:
+    """Write these lines as sudo would, and then become that program."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            ns.become(uid, uid)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                for line in lines:
+                    sender.sendto(b"<85>sudo: " + line.encode(), "/dev/log")
+            os.execv(argv[0], argv)
+        finally:
+            os._exit(127)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def told(there: Journal) -> SudoLog:
+    there._settle()
+    found = SudoLog({ANNE: "anne", RALPH: "ralph"}.get, CONSOLES, VIEWER_GID)
+    for line in journal_lines(None, None, MATCHES):
+        found.take(line)
+    return found
+
+
+def test_a_start_by_sudo_is_a_use_and_what_users_write_like_it_is_none() -> None:
+    there = workstation()
+    before = int(time.time())
+    start = (SUDO, "-n", "-g", VIEWER_GROUP, *FIRST)
+    opened = f"pam_unix(sudo:session): session opened for user anne(uid={ANNE}) by (uid={ANNE})"
+    forged = f"anne : PWD=/ ; USER=anne ; GROUP={VIEWER_GROUP} ; COMMAND={' '.join(SECOND)}"
+    assert as_user(ANNE, *start) == 0
+    assert as_user(ANNE, *start, lines=(opened, forged)) == 0
+    # Not the viewer, and not by sudo.
+    assert as_user(ANNE, SUDO, "-n", "/bin/true", lines=(forged,)) == 0
+    assert as_user(RALPH, "/bin/true", lines=(forged, opened)) == 0
+    found = told(there)
+    now = int(time.time())
+    uses: list[Use] = found.uses()
+    assert [(use.uid, use.user, use.console) for use in uses] == [(ANNE, "anne", "first")] * 2
+    assert all(use.end is not None and before <= use.start <= use.end <= now for use in uses)
+    # What nothing confirms she can make up, about herself.
+    assert [(each.user, each.console, each.reason) for each in found.denials()] == [
+        ("anne", "second", UNCONFIRMED)] * 2
