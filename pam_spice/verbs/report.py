@@ -18,6 +18,7 @@ from pam_spice.report.facts import Facts, facts_of
 from pam_spice.report.page import html_page
 from pam_spice.report.sudolog import MATCHES, SudoLog
 from pam_spice.verbs import (
+    USAGE,
     YES,
     UsageError,
     need_policy,
@@ -74,7 +75,10 @@ def run(arguments: argparse.Namespace) -> int:
     if users_forge_the_kernel():
         notes.append("On this machine users can make lines like the kernel's of refused packets, "
                      "in network namespaces of their own: sysctl net.netfilter.nf_log_all_netns=0")
-    facts = _gather(policy, since, until, _boot() if until == now else None)
+    try:
+        facts = _gather(policy, since, until, _boot() if until == now else None)
+    except KeyboardInterrupt:
+        return USAGE
     host = os.uname().nodename
     page = html_page(facts, _calendar(policy, until, now, host), load_zone(zone_name), zone_name,
                      host, notes)

@@ -582,6 +582,16 @@ def test_without_root_or_a_journal_there_is_no_page(as_root: Path, monkeypatch: 
     assert "this needs root" in capsys.readouterr().err
 
 
+def test_an_interrupt_ends_it_without_a_page(as_root: Path, monkeypatch: pytest.MonkeyPatch,
+                                             capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(*_: object) -> Iterator[bytes]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(report, "journal_lines", interrupted)
+    assert main(["report", "--policy", str(as_root)]) == 2
+    assert capsys.readouterr() == ("", "")
+
+
 def test_where_the_policy_is_unusable_the_rest_of_the_page_is_there(
         as_root: Path, monkeypatch: pytest.MonkeyPatch,
         capfdbinary: pytest.CaptureFixture[bytes]) -> None:
