@@ -42,8 +42,9 @@ _UNUSUAL = "@nh,0,8 != 0x45 jump unusual"
 _LOOSE, _LARGEST, _MOST_BLOCKS = 16, 16384, 4
 """How many times as many ports may be in blocks as are guarded, in a block, and how many blocks."""
 
-_OURS = frozenset(("ports", "nobody", "guarded4", "guarded6", "cut4", "cut6", "sessions", "output",
-                   "forward", "forwarded", "guard", "unusual", "refuse", "empty", "cut", "deny"))
+_OURS = frozenset(("ports", "nobody", "guarded4", "guarded6", "doubt4", "doubt6", "cut4", "cut6",
+                   "sessions", "output", "forward", "forwarded", "guard", "unusual", "refuse",
+                   "doubt", "empty", "cut", "deny"))
 """The names of all that render_guard puts into the table."""
 
 DENY_PREFIX = "pam-spice deny "
@@ -77,9 +78,11 @@ def render_guard(endpoints: list[Endpoint]) -> str:
         for at in range(0, len(elements), _ELEMENTS_PER_LINE):
             some = ", ".join(elements[at:at + _ELEMENTS_PER_LINE])
             lines.append(f"add element {TABLE} guarded{family} {{ {some} }}")
-        # Connections that were reset towards the server; see the chain "cut".
-        lines.append(f"add set {TABLE} cut{family} {{ type {type_} . inet_service . {type_} . "
-                     f"inet_service; flags dynamic,timeout; timeout 30s; size 65535; }}")
+        # Connections of which a packet was dropped, and those that were reset towards the server;
+        # see the chains of these names.
+        lines += [f"add set {TABLE} {name}{family} {{ type {type_} . inet_service . {type_} . "
+                  f"inet_service; flags dynamic,timeout; timeout 30s; size 65535; }}"
+                  for name in ("doubt", "cut")]
     lines += [
         f"add set {TABLE} ports {{ type inet_service; flags interval; }}",
         f"flush set {TABLE} ports",
@@ -116,12 +119,22 @@ def render_guard(endpoints: list[Endpoint]) -> str:
             # connection that was cut, and with it the VM's seat.
             "tcp flags & rst == rst accept",
             "tcp flags & syn == syn goto deny",
+            f"{_OWNED} jump doubt",
             # Segments without data: header lengths equal the packet's length.
             *(f"ip hdrlength 5 tcp doff {words} ip length {20 + 4 * words} goto empty"
               for words in range(5, 16)),
             *(f"ip6 nexthdr tcp tcp doff {words} ip6 length {4 * words} goto empty"
               for words in range(5, 16)),
             "goto cut",
+        ],
+        # When somebody flushes the ruleset, for a moment the kernel (6.18) finds nothing in a map
+        # any more while rules still hold, and a packet of who may go on comes here. His connection
+        # must not end of that: the first one is only dropped, and judged when it is sent again.
+        "doubt": [
+            "ip saddr . tcp sport . ip daddr . tcp dport @doubt4 return",
+            "ip6 saddr . tcp sport . ip6 daddr . tcp dport @doubt6 return",
+            "add @doubt4 { ip saddr . tcp sport . ip daddr . tcp dport } drop",
+            "add @doubt6 { ip6 saddr . tcp sport . ip6 daddr . tcp dport } drop",
         ],
         "empty": [
             f"{_OWNED} tcp flags & fin == fin goto cut",
@@ -131,7 +144,7 @@ def render_guard(endpoints: list[Endpoint]) -> str:
             # FIN, TIME_WAIT and last ACKs of cleanly closed connections have no socket any more.
             "accept",
         ],
-        # What the sender would send again: its first packet becomes a reset, which ends the
+        # What the sender sends again: its first packet becomes a reset, which ends the
         # server's half (its data is not delivered), its next one is denied and ends the local
         # half. A denial alone would leave the server's half, and with it the VM's seat.
         "cut": [
@@ -301,7 +314,7 @@ def _parse_entries(entries: list[dict[str, Any]]) -> Observed:
                 else:
                     foreign.append(("element", str(key)))
                     static.append(("foreign jump", key, verdict))
-        if kind == "set" and name in ("cut4", "cut6"):
+        if kind == "set" and name in ("doubt4", "doubt6", "cut4", "cut6"):
             value.pop("elem", None)  # packets add them
         for expression in value.get("expr", []):
             if "counter" in expression:

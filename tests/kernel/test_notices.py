@@ -17,6 +17,7 @@ from session.records import recorded_names
 from tests.kernel import namespace as ns
 from tests.kernel.namespace import ENDPOINTS, GUARDED_PORT, USERS, V4, VIEWER_GID, Client
 from tests.kernel.workstation import OFFICE, REFUSED, office, start_watcher, window
+from tests.lab.prober import Live
 
 ANNE, RALPH = USERS["anne"], USERS["ralph"]
 ANNES = ((V4, GUARDED_PORT, VIEWER_GID, 0, 0),)
@@ -56,6 +57,38 @@ def test_within_a_second_all_is_as_it_was(deed: str) -> None:
     assert ns.until(lambda: in_one_order() == table and workstation.chains() == before, 1.0)
     assert put_right("ralph") and put_right("anne")
     assert client.say() == "yes", "who may stay notices nothing"
+
+
+def talk(connections: int) -> int:
+    """Keep so many busy connections of anne's viewer in a child, which ends at the first one that
+    is ended; returns its pid."""
+    import encodings.idna  # noqa: F401 - who has become anne can't read it any more
+    pid = os.fork()
+    if pid == 0:
+        ns.die_with_parent()
+        try:
+            ns.become(ANNE, VIEWER_GID)
+            talks = [Live(V4, GUARDED_PORT) for _ in range(connections)]
+            while not any(each.ended for each in talks):
+                for each in talks:
+                    each.look()
+                time.sleep(0.0005)
+        finally:
+            os._exit(0)
+    return pid
+
+
+def test_a_flush_of_the_ruleset_ends_no_busy_connection_of_who_may_go_on() -> None:
+    """In the midst of it the kernel finds no user's chain any more, but still refuses."""
+    workstation = office()
+    workstation.log_in("3", "anne", hint=True)
+    start_watcher()
+    pid = talk(connections=8)
+    for _ in range(5):
+        time.sleep(0.4)
+        ns.nft("flush ruleset\n")
+    time.sleep(0.8)  # what was lost is sent again
+    assert os.waitpid(pid, os.WNOHANG) == (0, 0), "one was ended"
 
 
 def test_who_came_in_while_there_was_no_guard_is_cut() -> None:
