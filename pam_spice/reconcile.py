@@ -39,6 +39,8 @@ TYPE_CHECKING = False  # typing and collections are slow to import, and a login 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+_TRIES = 3  # to load the guard behind the users' chains, whatever others do meanwhile
+
 Admissions = dict[tuple[str, int], Record]
 """New sessions' records, by (session, leader)."""
 
@@ -484,15 +486,25 @@ class Reconciliation:
 
         strays = tuple(int(name) for kind, name in self.plan.foreign
                        if kind == "element" and name.isdecimal())
-        if self.plan.is_table_missing or strays:
+        text = nft.render_reload(guard, self.plan.foreign)
+        is_missing = self.plan.is_table_missing
+        for _ in range(_TRIES):
             try:  # live connections must find their chains when the guard begins to look
-                if self.plan.is_table_missing:
+                if is_missing:
                     nft.apply(nft.BASE)
-                netlink.change([], self.plan.set, strays)
-            except (CommandFailed, OSError):  # the guard matters more
-                pass
+                if is_missing or strays:
+                    netlink.change([], self.plan.set, strays)
+                nft.apply(nft.if_there(text))
+                is_loaded = True
+                break
+            except (CommandFailed, OSError) as error:
+                is_loaded = False
+                if isinstance(error, CommandFailed) and not nft.tells_of_nothing_there(error):
+                    break
+                is_missing = True  # it has been flushed again
         try:
-            nft.apply(nft.render_reload(guard, self.plan.foreign))
+            if not is_loaded:
+                nft.apply(text)  # the guard matters more
             observed = nft.observe()
         except CommandFailed:
             observed = None

@@ -26,8 +26,9 @@ DELETE_TABLE = f"add table {TABLE}\ndelete table {TABLE}\n"
 very moment may be judged by halves, so this is for a table that can't be mended otherwise."""
 
 _SESSIONS = f"add map {TABLE} {SESSIONS} {{ typeof meta skuid : verdict; }}"
-BASE = f"add table {TABLE}\n{_SESSIONS}\n"
-"""What users' chains need; refuses nothing."""
+_NOBODY = f"add set {TABLE} nobody {{ typeof meta skuid; }}"
+BASE = f"add table {TABLE}\n{_SESSIONS}\n{_NOBODY}\n"
+"""What users' chains need, and ``if_there``; refuses nothing."""
 
 _OWNED = "meta skuid != @nobody"
 """Any owner at all: the match fails only where a packet has no socket any more."""
@@ -90,7 +91,7 @@ def render_guard(endpoints: list[Endpoint]) -> str:
           for low, high in ranges),
         # Empty for ever. "Not in it" holds for every packet that has an owner; a number to compare
         # with would be looked up in NSS by nft, which can hang.
-        f"add set {TABLE} nobody {{ typeof meta skuid; }}",
+        _NOBODY,
         f"flush set {TABLE} nobody",
         _SESSIONS,
         f"add chain {TABLE} output "
@@ -225,9 +226,19 @@ def render_reload(guard: str, foreign: list[tuple[str, str]]) -> str:
                     *(f"delete {kind} {TABLE} {name}\n" for kind, name in named)])
 
 
+def if_there(text: str) -> str:
+    """The same guard, that is refused where the table has gone, and users' chains with it."""
+    return f"flush set {TABLE} nobody\n{text}"
+
+
 def apply(text: str, timeout: float = 10.0) -> None:
     """Commit a text as one transaction: all of it or nothing. Raises CommandFailed."""
     run([paths.NFT, "-f", "-"], text.encode(), timeout=timeout)
+
+
+def tells_of_nothing_there(error: CommandFailed) -> bool:
+    """Whether nft failed because what it was asked for doesn't exist."""
+    return "No such file or directory" in error.error_output
 
 
 def observe() -> Observed | None:
@@ -238,7 +249,7 @@ def observe() -> Observed | None:
     try:
         listing = run([paths.NFT, "-j", "-nn", "list", "table", *TABLE.split()]).output
     except CommandFailed as error:
-        if "No such file or directory" in error.error_output:
+        if tells_of_nothing_there(error):
             return None
         raise
     try:

@@ -91,6 +91,29 @@ def test_a_flush_of_the_ruleset_ends_no_busy_connection_of_who_may_go_on() -> No
     assert os.waitpid(pid, os.WNOHANG) == (0, 0), "one was ended"
 
 
+def test_a_second_flush_while_the_guard_is_loaded_leaves_no_moment_of_it_without_chains(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    workstation = office()
+    workstation.log_in("3", "anne", hint=True)
+    loaded: list[dict[int, int]] = []
+    apply = nft.apply
+
+    def flushed_before(text: str, timeout: float = 10.0) -> None:
+        is_guard = "goto guard" in text
+        if is_guard and not loaded:
+            loaded.append({})
+            ns.nft("flush ruleset\n")
+        apply(text, timeout)
+        if is_guard:
+            loaded.append(workstation.chains())
+
+    monkeypatch.setattr(nft, "apply", flushed_before)
+    ns.nft("flush ruleset\n")
+    workstation.reconcile()
+    assert loaded[1:] and all(ANNE in chains for chains in loaded[1:])
+    assert put_right("ralph") and put_right("anne")
+
+
 def test_who_came_in_while_there_was_no_guard_is_cut() -> None:
     workstation = office()
     workstation.log_in("3", "anne", hint=True)
