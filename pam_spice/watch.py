@@ -21,9 +21,9 @@ from pam_spice.reconcile import Reconciliation
 
 _LONGEST_SLEEP = 60.0  # seconds: a stepped clock moves every edge
 _AFTER_EDGE = 0.05  # seconds: the kernel's clock is as good as ours, but not in step to the ms
-
-
-_SHORTEST_REST = 0.1  # seconds, of somebody who changes the table again and again
+_LONGEST_WORK = 0.2
+"""Seconds; one change of the table takes a tenth of it, and while this process rests another one
+would stand."""
 
 
 def watch() -> None:
@@ -37,6 +37,7 @@ def watch() -> None:
     # Opened for writing too: else the last hook to close it would leave it at end of file.
     fifo = os.open(paths.WAKE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     was_told = False
+    unrested = 0.0
     longest = _LONGEST_SLEEP
     while _is_there(fifo):
         began = time.monotonic()
@@ -50,9 +51,13 @@ def watch() -> None:
             longest = 1.0 if longest == _LONGEST_SLEEP else min(2 * longest, _LONGEST_SLEEP / 2)
             journal.log(journal.ERROR, f"can't put things right: {error!r}",
                         event="watch-failed")
-        if was_told:  # half of a processor at most is for somebody who does it all the time
-            time.sleep(max(time.monotonic() - began, _SHORTEST_REST))
+        done = time.monotonic()
+        unrested += done - began
+        if was_told and unrested > _LONGEST_WORK:
+            # Half of a processor at most is for somebody who changes it again and again.
+            time.sleep(unrested)
         was_told = _sleep(fifo, notices, run, longest)
+        unrested = max(0.0, unrested - (time.monotonic() - done))
 
 
 def _is_there(fifo: int) -> bool:
