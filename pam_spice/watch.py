@@ -3,7 +3,8 @@
 The kernel alone opens and closes at a window's edges. What needs a process is to cut a connection
 that is idle, to notice a login process that was killed, and to let the next user in; this one
 sleeps until a window's edge, a word from a hook, the death of a session's leader, or the kernel's
-word that somebody has changed the table: a restart of nftables.service flushes the whole ruleset.
+word that somebody has changed the table, as a restart of nftables.service does, which flushes the
+whole ruleset, or has set the clock, or that the machine wakes from suspend.
 
 It never compiles an edited policy: a process that lives for months has old time zones and public
 holidays in its memory, and no edge may wait for a compilation. Logins, the path unit and the timer
@@ -15,11 +16,12 @@ import select
 import time
 
 from pam_spice import journal, paths
+from pam_spice.clocksteps import ClockSteps
 from pam_spice.desired import next_edge
 from pam_spice.firewall.notices import Notices
 from pam_spice.reconcile import Reconciliation
 
-_LONGEST_SLEEP = 60.0  # seconds: a stepped clock moves every edge
+_LONGEST_SLEEP = 60.0  # seconds
 _AFTER_EDGE = 0.05  # seconds: the kernel's clock is as good as ours, but not in step to the ms
 _LONGEST_WORK = 0.2
 """Seconds; one change of the table takes a tenth of it, and while this process rests another one
@@ -31,6 +33,7 @@ def watch() -> None:
     starts this anew, makes lost directories and shows them to it. Raises OSError where the FIFO
     can't be made, or the kernel has no nf_tables."""
     notices = Notices()
+    steps = ClockSteps()
     if not os.path.exists(paths.WAKE):
         os.makedirs(paths.RUN, 0o711, exist_ok=True)
         os.mkfifo(paths.WAKE, 0o600)
@@ -56,7 +59,7 @@ def watch() -> None:
         if was_told and unrested > _LONGEST_WORK:
             # Half of a processor at most is for somebody who changes it again and again.
             time.sleep(unrested)
-        was_told = _sleep(fifo, notices, run, longest)
+        was_told = _sleep(fifo, notices, steps, run, longest)
         unrested = max(0.0, unrested - (time.monotonic() - done))
 
 
@@ -67,10 +70,11 @@ def _is_there(fifo: int) -> bool:
         return False
 
 
-def _sleep(fifo: int, notices: Notices, run: Reconciliation, longest: float) -> bool:
+def _sleep(fifo: int, notices: Notices, steps: ClockSteps, run: Reconciliation,
+           longest: float) -> bool:
     """Whether it ended because somebody has changed the table."""
     poll = select.poll()
-    for source in (fifo, notices):
+    for source in (fifo, notices, steps):
         poll.register(source, select.POLLIN)
     leaders = []
     try:
@@ -91,6 +95,7 @@ def _sleep(fifo: int, notices: Notices, run: Reconciliation, longest: float) -> 
                 return True
             if ready != [notices.fileno()]:
                 break
+        steps.read()
         try:
             os.read(fifo, 65536)
         except BlockingIOError:
