@@ -4,7 +4,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/ready
 
-.PHONY: setup demo test test-fast oracle fuzz bench attacks faults soak lint lab-shell clean
+.PHONY: setup demo test test-fast oracle fuzz bench attacks firewalls faults soak lint lab-shell clean
 
 setup: $(READY)
 
@@ -52,6 +52,11 @@ bench: setup
 # docs/attacks.md.
 attacks: setup
 	$(PYTHON) -m pytest -q tests/attacks/kernel tests/attacks/lab --write-attacks
+
+# Other firewalls start, reload and stop beside ours; writes docs/firewalls.md.
+firewalls: setup
+	$(PYTHON) -m pytest -q tests/lab/test_other_firewalls.py tests/lab/test_zone.py \
+	    --write-firewalls
 
 # Every system call of the hook fails in turn, and two storms of kills: a quarter of an hour;
 # writes docs/faults.md.

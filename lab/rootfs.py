@@ -32,6 +32,7 @@ PACKAGES = """
     virt-viewer spice-client-gtk xvfb xdotool imagemagick x11-utils x11-xserver-utils xauth
     libnotify-bin lightdm lightdm-gtk-greeter openbox fonts-dejavu-core
     pamtester netcat-openbsd strace tmux iputils-ping socat
+    firewalld ufw docker.io
 """.split()
 
 _PROXIES = {name: os.environ[name] for name in ("http_proxy", "https_proxy", "no_proxy")
@@ -60,8 +61,11 @@ path-exclude=/usr/share/locale/*
 path-exclude=/usr/share/info/*
 """
 
-# Units that make no sense in a container, or that wait for something the lab hasn't got.
-_DISABLED = ["lightdm.service", "apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer"]
+# Units that make no sense in a container, or that wait for something the lab hasn't got; and other
+# firewalls, which are there to be started beside ours.
+_DISABLED = ["lightdm.service", "apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer",
+             "firewalld.service", "ufw.service", "docker.service", "docker.socket",
+             "containerd.service"]
 _ENABLED = ["getty@tty2.service", "getty@tty3.service", "systemd-networkd.service"]
 
 

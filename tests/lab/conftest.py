@@ -9,6 +9,7 @@ import pytest
 from lab.lab import Lab
 from lab.story import Line, Stage
 from lab.story.stage import policy
+from tests.lab.walls_page import PAGE, Rows
 
 _UP: list[Lab] = []
 
@@ -49,3 +50,18 @@ def lines(stage: Stage) -> list[Line]:
     stage.reset()
     LINES.clear()
     return LINES
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-firewalls", action="store_true",
+                     help="write docs/firewalls.md from what these tests measure")
+
+
+@pytest.fixture(scope="session")
+def rows(request: pytest.FixtureRequest, lab: Lab) -> Iterator[Rows]:
+    """What is measured for docs/firewalls.md."""
+    measured = Rows()
+    yield measured
+    if request.config.getoption("--write-firewalls", default=False):
+        assert measured.is_whole() and not request.session.testsfailed, "nothing is written"
+        PAGE.write_text(measured.render())
