@@ -5,6 +5,7 @@ Nothing here touches the machine's own firewall or files: the child sees an empt
 """
 
 import ctypes
+import faulthandler
 import os
 import socket
 import subprocess
@@ -57,7 +58,10 @@ def in_child(body: Callable[[], None], seconds: float) -> str | None:
         try:
             os.close(reader)
             _enter()
+            # Where a test hangs is told with its failure.
+            faulthandler.dump_traceback_later(max(seconds - 2, 1), file=writer)
             body()
+            faulthandler.cancel_dump_traceback_later()
         except BaseException:
             text = traceback.format_exc() or "failed"
         finally:
