@@ -12,12 +12,13 @@ PROFILE = Path("/usr/share/pam-configs/pam-spice")
 
 PAM_AUTH_UPDATE = "/usr/sbin/pam-auth-update"
 _TEMPLATE = Path(__file__).resolve().parent.parent / "conf/system/pam-config"
-_COMMON_SESSION = Path("/etc/pam.d/common-session")
+COMMON_SESSION = Path("/etc/pam.d/common-session")
 
-_DIRECTORIES = (Path("/etc/pam.d"), Path("/usr/lib/pam.d"))
+DIRECTORIES = (Path("/etc/pam.d"), Path("/usr/lib/pam.d"))
+"""Where libpam looks for a service's file, in this order."""
 
 
-def lines_of(service: str, directories: tuple[Path, ...] = _DIRECTORIES,
+def lines_of(service: str, directories: tuple[Path, ...] = DIRECTORIES,
              depth: int = 0) -> Iterator[str]:
     """A service's lines with what it includes (pam.d(5): @include, include, substack)."""
     if depth > 32:
@@ -41,7 +42,7 @@ def lines_of(service: str, directories: tuple[Path, ...] = _DIRECTORIES,
 
 
 def lets_users_set_its_environment(service: str,
-                                   directories: tuple[Path, ...] = _DIRECTORIES) -> bool:
+                                   directories: tuple[Path, ...] = DIRECTORIES) -> bool:
     """Whether the service's stack reads ~/.pam_environment.
 
     The hook inherits that environment, LD_PRELOAD included, before a line of it has run: in such
@@ -78,7 +79,7 @@ def is_in_place(services: Sequence[str]) -> bool:
     wanted = profile(services)
     try:
         present = [line.split()[1:] for line in
-                   _COMMON_SESSION.read_text(encoding="utf-8").splitlines()
+                   COMMON_SESSION.read_text(encoding="utf-8").splitlines()
                    if line.startswith("session")]
         return PROFILE.read_text(encoding="utf-8") == wanted and all(
             line.split() in present for line in stack_lines(wanted))
@@ -88,8 +89,18 @@ def is_in_place(services: Sequence[str]) -> bool:
 
 def install(services: Sequence[str]) -> None:
     """Put the lines into the session stack. Raises OSError or CommandFailed."""
-    write_atomically(str(PROFILE), profile(services).encode(), 0o644)
-    run([PAM_AUTH_UPDATE, "--package"])
+    for again in (False, True):
+        if again:
+            # It takes a line that was changed by hand for the admin's own wish, carries it into
+            # ours and mixes up our two of the same module. Taken out and put in they are new; what
+            # was changed in others' lines stays.
+            run([PAM_AUTH_UPDATE, "--package", "--remove", "pam-spice"])
+        write_atomically(str(PROFILE), profile(services).encode(), 0o644)
+        run([PAM_AUTH_UPDATE, "--package"])
+        if is_in_place(services):
+            return
+    raise OSError(f"{COMMON_SESSION} was edited by hand where pam-auth-update writes: run "
+                  f"pam-auth-update --force, which drops that")
 
 
 def bring(services: Sequence[str]) -> None:
