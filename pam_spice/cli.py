@@ -13,7 +13,7 @@ from pam_spice.run import CommandFailed
 from pam_spice.verbs import NO, USAGE, UsageError
 
 _VERBS = ("check", "edit", "diff", "explain", "windows", "calendar", "status", "log", "report",
-          "grant", "revoke", "apply", "import-libvirt", "server-rules", "reconcile", "setup",
+          "grant", "revoke", "apply", "import-libvirt", "server-rules", "reconcile", "doctor", "setup",
           "uninstall")
 
 

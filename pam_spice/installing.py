@@ -23,9 +23,9 @@ from pam_spice.run import CommandFailed, run
 _SOURCE = Path(__file__).resolve().parent.parent
 _TREES = ("conf", "session", "pam_spice", "launcher", "man", "docs")
 _MAN_PAGES = {name: f"/usr/share/man/man{name[-1]}/{name}" for name in ("pam-spice-policy.5",)}
-_UNITS = ("pam-spice-guard.service", "pam-spice-reconcile.timer", "pam-spice-reconcile.path",
-          "pam-spice-watch.service")
-_SERVICES = ("pam-spice-reconcile.service",)  # started by the others
+UNITS = ("pam-spice-guard.service", "pam-spice-reconcile.timer", "pam-spice-reconcile.path",
+         "pam-spice-watch.service", "pam-spice-doctor.timer", "pam-spice-doctor.path")
+SERVICES = ("pam-spice-reconcile.service", "pam-spice-doctor.service")  # started by the others
 _UNIT_DIRECTORY = "/etc/systemd/system"
 _PACKAGES_UNITS = "/usr/lib/systemd/system"
 _POLICY_D = "/etc/pam-spice/policy.d"
@@ -49,7 +49,7 @@ def is_in_force() -> bool:
 
 def is_packaged() -> bool:
     """Whether a package brought the files of pam-spice, and looks after them."""
-    return _is_there(f"{_PACKAGES_UNITS}/{_UNITS[0]}")
+    return _is_there(f"{_PACKAGES_UNITS}/{UNITS[0]}")
 
 
 def is_checkout() -> bool:
@@ -72,8 +72,7 @@ def setup_steps() -> list[Step]:
     is_new = any(not step.is_done() for step in steps)
     return [
         *steps,
-        Step("enable and start the units", lambda: not is_new and _units_are_active(),
-             _start_units),
+        units_step(is_new),
         Step("put firewall and sudo as the policy says", lambda: False,
              lambda: run(["/usr/sbin/pam-spice", "reconcile"])),
     ]
@@ -81,13 +80,25 @@ def setup_steps() -> list[Step]:
 
 def piece_steps() -> list[Step]:
     """What lies outside our own files and binds users; reconcile sees to firewall and sudoers."""
-    return [
-        Step(f"create the group {VIEWER_GROUP}", lambda: _viewer_gid() is not None,
-             lambda: run(["/usr/sbin/groupadd", "--system", VIEWER_GROUP])),
-        Step(f"let only root and {VIEWER_GROUP} execute {VIEWER}", _viewer_is_closed,
-             _close_viewer),
-        *_pam_steps(),
-    ]
+    return [group_step(), viewer_step(), *pam_steps()]
+
+
+def group_step() -> Step:
+    """The viewer's group."""
+    return Step(f"create the group {VIEWER_GROUP}", lambda: viewer_gid() is not None,
+                lambda: run(["/usr/sbin/groupadd", "--system", VIEWER_GROUP]))
+
+
+def viewer_step() -> Step:
+    """The viewer's owner and mode, kept over updates of its package."""
+    return Step(f"let only root and {VIEWER_GROUP} execute {VIEWER}", _viewer_is_closed,
+                _close_viewer)
+
+
+def units_step(is_new: bool = False) -> Step:
+    """The units; with ``is_new`` their code is, and they are started anew."""
+    return Step("enable and start the units", lambda: not is_new and _units_are_active(),
+                _start_units)
 
 
 def _file_steps() -> list[Step]:
@@ -105,7 +116,7 @@ def _file_steps() -> list[Step]:
               for name, target in _MAN_PAGES.items()]
     steps.append(_file("/usr/lib/tmpfiles.d/pam-spice.conf",
                        (system / "pam-spice.tmpfiles").read_bytes(), 0o644))
-    for unit in (*_UNITS, *_SERVICES):
+    for unit in (*UNITS, *SERVICES):
         steps.append(_file(f"{_UNIT_DIRECTORY}/{unit}", (system / unit).read_bytes(), 0o644))
     return steps
 
@@ -114,14 +125,14 @@ def uninstall_steps() -> list[Step]:
     """The way back; the policy stays, and so does the guard's table until the end. A package's
     files are left to its package manager."""
     return [
-        *([Step("stop the units", lambda: False, lambda: run([_SYSTEMCTL, "stop", *_UNITS]))]
+        *([Step("stop the units", lambda: False, lambda: run([_SYSTEMCTL, "stop", *UNITS]))]
           if is_packaged() else _units_go()),
         Step("take the hook out of PAM", lambda: not pamstack.PROFILE.exists(), _remove_pam),
         _remove(paths.SUDOERS),
         Step(f"give {VIEWER} back to everybody", _viewer_is_open, _open_viewer),
         *([] if is_packaged() else _files_go()),
         *(_remove_tree(path) for path in (paths.STATE, paths.RUN)),
-        Step(f"remove the group {VIEWER_GROUP}", lambda: _viewer_gid() is None,
+        Step(f"remove the group {VIEWER_GROUP}", lambda: viewer_gid() is None,
              lambda: run(["/usr/sbin/groupdel", VIEWER_GROUP])),
         Step("take the guard out of the kernel", lambda: nft.observe() is None,
              lambda: nft.apply(f"delete table {nft.TABLE}\n")),
@@ -130,9 +141,9 @@ def uninstall_steps() -> list[Step]:
 
 def _units_go() -> list[Step]:
     return [
-        Step("stop and disable the units", lambda: not _is_there(f"{_UNIT_DIRECTORY}/{_UNITS[0]}"),
-             lambda: run([_SYSTEMCTL, "disable", "--now", *_UNITS])),
-        *(_remove(f"{_UNIT_DIRECTORY}/{unit}") for unit in (*_UNITS, *_SERVICES)),
+        Step("stop and disable the units", lambda: not _is_there(f"{_UNIT_DIRECTORY}/{UNITS[0]}"),
+             lambda: run([_SYSTEMCTL, "disable", "--now", *UNITS])),
+        *(_remove(f"{_UNIT_DIRECTORY}/{unit}") for unit in (*UNITS, *SERVICES)),
         Step("let systemd forget the units", lambda: False,
              lambda: run([_SYSTEMCTL, "daemon-reload"])),
     ]
@@ -231,7 +242,8 @@ def _directories_are_there() -> bool:
 
 # The viewer
 
-def _viewer_gid() -> int | None:
+def viewer_gid() -> int | None:
+    """The viewer group's; None where there is no such group."""
     try:
         return grp.getgrnam(VIEWER_GROUP).gr_gid
     except KeyError:
@@ -239,13 +251,19 @@ def _viewer_gid() -> int | None:
 
 
 def _viewer_is_closed() -> bool:
-    gid = _viewer_gid()
+    gid = viewer_gid()
     return (gid is not None and viewerfile.fault(gid) is None
-            and (not _is_there(_DPKG_STATOVERRIDE) or VIEWER_GROUP in _override()))
+            and not lacks_override())
 
 
 def _viewer_is_open() -> bool:
     return stat.S_IMODE(os.stat(VIEWER).st_mode) == 0o755 and not _override()
+
+
+def lacks_override() -> bool:
+    """Whether dpkg would give the viewer its package's owner and mode at the next update."""
+    return (_is_there(_DPKG_STATOVERRIDE)
+            and f"root {VIEWER_GROUP} {viewerfile.MODE:o} " not in _override())
 
 
 def _override() -> str:
@@ -280,7 +298,8 @@ def _services() -> tuple[str, ...]:
     return (policy.workstation if policy else Workstation()).services
 
 
-def _pam_steps() -> list[Step]:
+def pam_steps() -> list[Step]:
+    """The lines of the hook; none where there is no pam-auth-update(8)."""
     if not _is_there(pamstack.PAM_AUTH_UPDATE):
         return []
     services = _services()
@@ -325,9 +344,9 @@ def _remove_pam() -> None:
 
 def _units_are_active() -> bool:
     for verb in ("is-enabled", "is-active"):
-        for unit in _UNITS:
+        for unit in UNITS:
             # Without a policy the guard has nothing to load and its condition fails.
-            if verb == "is-active" and unit == _UNITS[0]:
+            if verb == "is-active" and unit == UNITS[0]:
                 continue
             try:
                 run([_SYSTEMCTL, "--quiet", verb, unit])
@@ -338,5 +357,5 @@ def _units_are_active() -> bool:
 
 def _start_units() -> None:
     run([_SYSTEMCTL, "daemon-reload"])
-    run([_SYSTEMCTL, "enable", *_UNITS])
-    run([_SYSTEMCTL, "restart", *_UNITS])
+    run([_SYSTEMCTL, "enable", *UNITS])
+    run([_SYSTEMCTL, "restart", *UNITS])

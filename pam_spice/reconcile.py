@@ -652,12 +652,12 @@ def _barred(group: grp.struct_group, records: "Iterable[Record]") -> list[Record
                     f"{fault}; run pam-spice setup", event="viewer-fault", reason=fault)
         return list(records)
     try:
-        has_password = _has_password(group)
+        is_open_to_all = has_password(group)
     except OSError as error:
         journal.log(journal.ERROR, f"whether the group {VIEWER_GROUP} has a password can't be "
                     f"told, nothing new opens: {error}", event="no-group")
         return None
-    if has_password:
+    if is_open_to_all:
         journal.log(journal.ERROR, f"the group {VIEWER_GROUP} has a password, which opens it to "
                     f"all who know it: nothing opens; run gpasswd -r {VIEWER_GROUP}",
                     event="group-password")
@@ -670,8 +670,11 @@ def _barred(group: grp.struct_group, records: "Iterable[Record]") -> list[Record
     return barred
 
 
-def _has_password(group: grp.struct_group) -> bool:
-    """gshadow(5): what begins with ! or * matches no password, and without one nobody may join."""
+def has_password(group: grp.struct_group) -> bool:
+    """Whether somebody can join the group by newgrp(1) who knows a password; raises OSError.
+
+    gshadow(5): what begins with ! or * matches no password, and without one nobody may join.
+    """
     word = group.gr_passwd or ""
     try:
         with open("/etc/gshadow", encoding="utf-8", errors="replace") as file:

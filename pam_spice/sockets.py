@@ -197,6 +197,18 @@ def destroy(doomed: list[Connections]) -> int:
     return destroyed
 
 
+def can_destroy() -> bool:
+    """Whether this kernel destroys sockets at all (CONFIG_INET_DIAG_DESTROY): it is asked to for
+    one that there is not. Raises OSError where it can't be asked."""
+    nothing = bytes(40) + b"\xff" * 8  # INET_DIAG_NOCOOKIE
+    kernel = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, _NETLINK_SOCK_DIAG)
+    try:
+        kernel.send(_request(1, AF_INET, nothing, is_last=True))
+        return list(_errors(kernel, 1)) == [ENOENT]
+    finally:
+        kernel.close()
+
+
 def _request(number: int, family: int, id_: bytes, is_last: bool) -> bytes:
     """struct nlmsghdr and struct inet_diag_req_v2. The last one of a batch is to be answered, one
     that fails is answered in any case."""

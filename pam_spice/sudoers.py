@@ -78,9 +78,7 @@ def bring(compiled: CompiledPolicy, records: Iterable[Record]) -> bool:
     Raises OSError, and CommandFailed where visudo finds fault; then the old file stays.
     """
     kept = _kept(compiled, records)
-    # Not the revision: what a text comes to changes with the host name and the holidays known.
-    key = _digest("\n".join([_RENDERING, hashlib.sha256(compiled.body()).hexdigest(),
-                             str(compiled.sudo_password), *sorted(map(format_grant, kept))]))
+    key = _key(compiled, kept)
     before = _content(paths.SUDOERS)
     if _is_whole(before, key):
         return False
@@ -102,6 +100,29 @@ def bring(compiled: CompiledPolicy, records: Iterable[Record]) -> bool:
         journal.log(journal.WARNING, f"mend: sudo's rules were written ({reason})", event="mend",
                     what="sudoers", reason=reason)
     return True
+
+
+def is_in_place(compiled: CompiledPolicy, records: Iterable[Record]) -> bool:
+    """Whether the drop-in is what the policy and the open sessions ask for, and root's alone."""
+    return _is_whole(_content(paths.SUDOERS), _key(compiled, _kept(compiled, records)))
+
+
+def command_of(grant: GrantLine) -> str:
+    """The command that the grant's subject may run, as sudoers(5) writes it."""
+    command = viewer_command(grant.host, grant.port, grant.ca_file)
+    return " ".join([command[0], *map(_escape_argument, command[1:])])
+
+
+def settings() -> tuple[str, ...]:
+    """What our lines set for these commands, word by word."""
+    return ("env_reset", "!setenv", f'env_keep="{_ENV_KEEP}"', f'env_check="{_ENV_CHECK}"',
+            "!targetpw", "!rootpw", "!runaspw", "!noexec")
+
+
+def _key(compiled: CompiledPolicy, kept: Iterable[GrantLine]) -> str:
+    # Not the revision: what a text comes to changes with the host name and the holidays known.
+    return _digest("\n".join([_RENDERING, hashlib.sha256(compiled.body()).hexdigest(),
+                              str(compiled.sudo_password), *sorted(map(format_grant, kept))]))
 
 
 def _kept(compiled: CompiledPolicy, records: Iterable[Record]) -> list[GrantLine]:

@@ -51,7 +51,7 @@ _OURS = frozenset(("ports", "nobody", "guarded4", "guarded6", "doubt4", "doubt6"
 DENY_PREFIX = "pam-spice deny "
 CUT_PREFIX = "pam-spice cut "
 # After NAT of local packets (-100), whose new destination must be seen; before the other filters.
-_PRIORITY = -5
+PRIORITY = -5
 _ELEMENTS_PER_LINE = 500
 
 _unwritten: tuple[str | None, str] | None = None
@@ -95,9 +95,9 @@ def render_guard(endpoints: list[Endpoint]) -> str:
         f"flush set {TABLE} nobody",
         _SESSIONS,
         f"add chain {TABLE} output "
-        f"{{ type filter hook output priority {_PRIORITY}; policy accept; }}",
+        f"{{ type filter hook output priority {PRIORITY}; policy accept; }}",
         f"add chain {TABLE} forward "
-        f"{{ type filter hook forward priority {_PRIORITY}; policy accept; }}",
+        f"{{ type filter hook forward priority {PRIORITY}; policy accept; }}",
     ]
     chains: dict[str, list[str]] = {
         # No "established accept" anywhere: a window's end must reach live connections.

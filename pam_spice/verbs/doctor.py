@@ -1,0 +1,137 @@
+"""``pam-spice doctor``: is everything of pam-spice here as it should be? With ``--fix`` it is made
+so, as far as that is for pam-spice to do."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+from conf.files import write_atomically
+from pam_spice import journal, pamstack, paths
+from pam_spice.doctor import Look
+from pam_spice.doctor.findings import Finding, Piece
+from pam_spice.doctor.mend import fingerprint, mend, stamp
+from pam_spice.installing import is_in_force
+from pam_spice.locking import Lock
+from pam_spice.reconcile import Reconciliation
+from pam_spice.run import CommandFailed
+from pam_spice.verbs import NO, USAGE, YES, need_root, print_json
+
+_LOCK = f"{paths.RUN}/doctor.lock"
+_TOLD = f"{paths.RUN}/doctor.told"
+_PATIENCE = 60.0  # seconds, for another doctor
+
+_BROUGHT = {Piece.POLICY: paths.COMPILED, Piece.SUDOERS: paths.SUDOERS,
+            Piece.PAM: str(pamstack.COMMON_SESSION)}
+"""What a reconcile brings in line by itself."""
+
+Mended = tuple[str, str | None]
+"""A piece, and why it could not be mended."""
+
+# systemd.path(5): while the unit that it starts is active, a path unit sees no change.
+_MOST_ROUNDS = 3
+
+
+def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the verb."""
+    parser = verbs.add_parser("doctor", help="is everything here as it should be?")
+    parser.add_argument("--fix", action="store_true", help="put right what can be")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0: all is well, notes aside; 1: findings; 2: nobody can look."""
+    need_root()
+    if not is_in_force():
+        if arguments.json:
+            print_json({"ok": True, "in_force": False, "mended": [], "findings": []})
+        else:
+            print(f"nothing is enforced yet: write {paths.POLICY}")
+        return YES
+    mended: list[Mended] = []
+    if arguments.fix:
+        os.makedirs(paths.RUN, 0o711, exist_ok=True)
+        try:
+            with Lock(_LOCK, _PATIENCE):
+                for _ in range(_MOST_ROUNDS):
+                    before = fingerprint()
+                    mended += _round({piece for piece, _ in mended})
+                    if fingerprint() == before:
+                        break
+        except BlockingIOError:
+            print("pam-spice: another doctor is at work; try again", file=sys.stderr)
+            return USAGE
+    look = Look(int(time.time()))
+    findings = sorted(dict.fromkeys([*look.at_pieces(), *look.at_surroundings()]),
+                      key=lambda finding: finding.code)
+    if arguments.fix:
+        _tell_journal(findings)
+    is_well = all(finding.is_note for finding in findings)
+    if arguments.json:
+        print_json({"ok": is_well, "in_force": True,
+                    "mended": [{"what": piece, "error": error} for piece, error in mended],
+                    "findings": list(map(_document, findings))})
+    else:
+        _print(mended, findings)
+    return YES if is_well else NO
+
+
+def _round(tried: set[str]) -> list[Mended]:
+    """Close what drift may have opened, mend, open; nothing is tried twice."""
+    done = _reconcile()
+    found = [finding for finding in Look(int(time.time())).at_pieces()
+             if finding.piece and finding.piece not in tried]
+    done += mend(found)
+    if found:
+        done += _reconcile()
+    return done
+
+
+def _reconcile() -> list[Mended]:
+    """One full run, and what it has put right by itself."""
+    before = {piece: stamp(path) for piece, path in _BROUGHT.items()}
+    try:
+        plan = Reconciliation().run()
+    except (CommandFailed, OSError) as error:
+        return [("reconcile", str(error))]
+    done: list[Mended] = [(Piece.GUARD, None)] if plan.guard else []
+    return done + [(piece, None) for piece, path in _BROUGHT.items()
+                   if stamp(path) != before[piece]]
+
+
+def _tell_journal(findings: Sequence[Finding]) -> None:
+    """Each finding once, until it is gone: a timer looks all day."""
+    told = "".join(f"{finding.code} {finding.fact}\n" for finding in findings)
+    try:
+        with open(_TOLD, encoding="utf-8") as file:
+            before = file.read()
+    except (OSError, ValueError):
+        before = ""
+    if told == before:
+        return
+    for finding in findings:
+        if f"{finding.code} {finding.fact}\n" not in before:
+            journal.log(journal.INFO if finding.is_note else journal.WARNING,
+                        f"finding: {finding.code} {finding.fact}; {finding.remedy}",
+                        event="finding", code=finding.code, reason=finding.fact)
+    write_atomically(_TOLD, told.encode())
+
+
+def _document(finding: Finding) -> dict[str, object]:
+    return {"code": finding.code, "name": finding.code.short_name, "note": finding.is_note,
+            "fact": finding.fact, "remedy": finding.remedy, "mendable": finding.piece is not None}
+
+
+def _print(mended: Sequence[Mended], findings: Sequence[Finding]) -> None:
+    for piece, error in mended:
+        print(f"mended: {piece}" if error is None else f"not mended: {piece}: {error}")
+    for finding in findings:
+        print(f"{'note ' if finding.is_note else ''}{finding}")
+    count = sum(not finding.is_note for finding in findings)
+    if count:
+        print(f"{count} finding{'' if count == 1 else 's'}; {paths.PREFIX}/docs/doctor.md explains "
+              f"each code")
+    else:
+        print("fine")
