@@ -28,7 +28,7 @@ HOSTNAME = "workstation"
 PACKAGES = """
     systemd systemd-sysv dbus dbus-user-session libpam-systemd login passwd sudo openssh-server
     openssh-client cron at nftables iproute2 iptables procps util-linux tzdata
-    python3 python3-yaml python3-holidays python3-rich python3-defusedxml
+    python3 python3-yaml python3-holidays python3-rich python3-defusedxml python3-pampy
     virt-viewer spice-client-gtk xvfb xdotool imagemagick x11-utils x11-xserver-utils xauth
     libnotify-bin lightdm lightdm-gtk-greeter openbox fonts-dejavu-core
     pamtester netcat-openbsd strace tmux iputils-ping socat

@@ -13,8 +13,8 @@ from pam_spice.run import CommandFailed
 from pam_spice.verbs import NO, USAGE, UsageError
 
 _VERBS = ("check", "edit", "diff", "explain", "windows", "calendar", "status", "log", "report",
-          "grant", "revoke", "apply", "import-libvirt", "server-rules", "reconcile", "doctor", "setup",
-          "uninstall")
+          "grant", "revoke", "apply", "import-libvirt", "server-rules", "reconcile", "doctor",
+          "selftest", "setup", "uninstall")
 
 
 def main(argv: list[str] | None = None) -> int:

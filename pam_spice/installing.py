@@ -14,6 +14,7 @@ from pathlib import Path
 
 from conf.compiling import Source
 from conf.files import write_atomically
+from conf.lookup import CompiledPolicy, Unusable
 from conf.model import Workstation
 from conf.viewer import CONFINER, VIEWER, VIEWER_GROUP
 from pam_spice import landlock, pamstack, paths, viewerfile
@@ -293,31 +294,37 @@ def _open_viewer() -> None:
 
 # PAM
 
-def _services() -> tuple[str, ...]:
+def services() -> tuple[str, ...]:
+    """Those that count: of an unusable policy, as a reconcile takes it, what counted before."""
     policy = Source(paths.POLICY).parsed.policy
-    return (policy.workstation if policy else Workstation()).services
+    if policy is not None:
+        return policy.workstation.services
+    try:
+        return CompiledPolicy(paths.COMPILED).settings.services
+    except Unusable:
+        return Workstation().services
 
 
 def pam_steps() -> list[Step]:
     """The lines of the hook; none where there is no pam-auth-update(8)."""
     if not _is_there(pamstack.PAM_AUTH_UPDATE):
         return []
-    services = _services()
+    count = services()
     return [Step("put the hook into PAM's session stack, after pam_systemd",
-                 lambda: pamstack.is_in_place(services), lambda: pamstack.install(services))]
+                 lambda: pamstack.is_in_place(count), lambda: pamstack.install(count))]
 
 
 def setup_notes() -> list[str]:
     """What setup leaves to the admin, each with its reason."""
-    services = _services()
+    count = services()
     notes = [f"{service} is left out: its PAM stack reads ~/.pam_environment, which would let "
              f"users run code in the hook. Drop user_readenv from /etc/pam.d/{service} and run "
-             f"setup again." for service in pamstack.split_services(services)[1]]
+             f"setup again." for service in pamstack.split_services(count)[1]]
     if not landlock.is_there():
         notes.append(f"The viewer will not be confined: {landlock.NO_LANDLOCK}.")
     if not _is_there(pamstack.PAM_AUTH_UPDATE):
         lines = "".join(f"    session {line.strip()}\n"
-                        for line in pamstack.stack_lines(pamstack.profile(services)))
+                        for line in pamstack.stack_lines(pamstack.profile(count)))
         notes.append("There is no pam-auth-update here: put these lines after pam_systemd's into "
                      "the session stack of the services that count:\n" + lines.rstrip())
     parsed = Source(paths.POLICY).parsed

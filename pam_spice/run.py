@@ -166,6 +166,72 @@ def lines(argv: list[str]) -> "Generator[bytes, None, None]":
         os.close(errors)
 
 
+class Partner:
+    """A program given by absolute path that says a line when it is ready, and goes on until its
+    input ends. Leaving ``with`` ends it, with a kill where it does not end within 20 seconds."""
+
+    _PATIENCE = 20.0
+
+    def __init__(self, argv: list[str]) -> None:
+        assert argv[0].startswith("/")
+        self._argv = argv
+        self._errors = os.memfd_create("stderr", os.MFD_CLOEXEC)
+        reader, self._writer = os.pipe2(os.O_CLOEXEC)
+        self._reader, writer = os.pipe2(os.O_CLOEXEC)
+        self._rest = b""
+        self._pid: int | None = None
+        try:
+            self._pid = os.posix_spawn(
+                argv[0], argv, _ENVIRONMENT, setsigmask=(), setsigdef=_SIGNALS_TO_RESET,
+                file_actions=[(os.POSIX_SPAWN_DUP2, file, target)
+                              for target, file in enumerate((reader, writer, self._errors))])
+        except OSError as error:
+            self._close()
+            raise CommandFailed(argv, f"can't be started: {error.strerror}") from None
+        finally:
+            os.close(reader)
+            os.close(writer)
+
+    def line(self, timeout: float) -> str:
+        """Its next line. Raises CommandFailed where none comes in time, in seconds."""
+        deadline = time.monotonic() + timeout
+        poll = select.poll()
+        poll.register(self._reader, select.POLLIN)
+        while b"\n" not in self._rest:
+            if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                raise CommandFailed(self._argv, f"said nothing within {timeout:g} s")
+            data = os.read(self._reader, 65536)
+            if not data:
+                said = _content(self._errors).decode("utf-8", "replace").strip()
+                raise CommandFailed(self._argv, f"ended{f': {said}' if said else ''}", said)
+            self._rest += data
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line.decode("utf-8", "replace")
+
+    def end_input(self) -> None:
+        """Let it know that nothing more comes."""
+        if self._writer >= 0:
+            os.close(self._writer)
+            self._writer = -1
+
+    def __enter__(self) -> "Partner":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end_input()
+        try:
+            if self._pid is not None:
+                _wait(self._pid, self._PATIENCE)
+        finally:
+            self._pid = None
+            self._close()
+
+    def _close(self) -> None:
+        self.end_input()
+        os.close(self._reader)
+        os.close(self._errors)
+
+
 def _wait(pid: int, timeout: float) -> int | None:
     """The exit status, negative for a signal; None if the time ran out."""
     deadline = time.monotonic() + timeout

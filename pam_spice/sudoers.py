@@ -156,7 +156,7 @@ def _content(path: str) -> str:
     try:
         with open(path, encoding="utf-8") as file:
             found = os.fstat(file.fileno())
-            if stat.S_IMODE(found.st_mode) != _MODE or found.st_uid != 0:
+            if stat.S_IMODE(found.st_mode) != _MODE or found.st_uid or found.st_gid:
                 return ""
             return file.read()
     except (OSError, ValueError):

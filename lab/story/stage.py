@@ -21,7 +21,8 @@ SERVER4, SERVER6 = "192.168.2.2", "fd00::2"
 WORKSTATION = ("192.168.2.22", "fd00::22")
 OPEN_PORT = 8080
 UNITS = ("pam-spice-watch.service", "pam-spice-reconcile.timer", "pam-spice-reconcile.path",
-         "pam-spice-reconcile.service")
+         "pam-spice-doctor.timer", "pam-spice-doctor.path", "pam-spice-reconcile.service",
+         "pam-spice-doctor.service")
 
 Chapter = Callable[["Stage"], None]
 
@@ -140,7 +141,7 @@ class Stage:
 
     def start_everything(self) -> None:
         """The contrary."""
-        self.lab.workstation.run(["systemctl", "start", *UNITS[:3]])
+        self.lab.workstation.run(["systemctl", "start", *UNITS[:5]])
 
     # The console
 

@@ -5,7 +5,6 @@ A module for each group of findings; docs/doctor.md explains each code. Looking 
 
 from conf.compiling import Source
 from conf.lookup import CompiledPolicy, Unusable
-from conf.model import Workstation
 from pam_spice import installing, paths
 from pam_spice.doctor.findings import Finding
 from pam_spice.doctor.guard import guard_findings
@@ -38,12 +37,11 @@ class Look:
 
     def at_pieces(self) -> list[Finding]:
         """What pam-spice has put onto the workstation: all that can be mended is among it."""
-        services = (self._policy.workstation if self._policy else Workstation()).services
         return [
             *viewer_findings(),
             *group_findings(self._people.names),
             *drop_in_findings(self._compiled),
-            *pam_findings(services),
+            *pam_findings(installing.services()),
             *unit_findings(),
             *guard_findings(self._compiled),
             *policy_findings(self._compiled, self._now),

@@ -52,8 +52,8 @@ def _order_findings(service: str) -> Iterator[Finding]:
         yield Finding(Code.PAM_BEFORE_LOGIND, f"in the PAM stack of {service} pam-spice's lines "
                       f"can be come to before pam_systemd's: logind knows no session then, and "
                       f"nothing opens",
-                      "put them after the line of pam_systemd.so (apt install libpam-systemd "
-                      "brings it)")
+                      "apt install libpam-systemd; where its line was deleted by hand: "
+                      "pam-auth-update --package --remove systemd; pam-auth-update --package")
 
 
 def _is_hook(line: pamflow.Line) -> bool:

@@ -1,0 +1,211 @@
+"""A login from beginning to end: what opens, what a connect gets, what closes."""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from conf.lookup import CompiledPolicy
+from pam_spice import installing
+from pam_spice.desired import allows
+from pam_spice.firewall import Chain, nft
+from pam_spice.reconcile import Reconciliation
+from pam_spice.run import CommandFailed, Partner, run
+from session.eligibility import why_not_eligible
+from session.logind import LogindSession, read_session
+from session.records import CLOSED, OPEN, Record, read_records
+
+_SCOPE = ["/usr/bin/systemd-run", "--quiet", "--scope", "--collect"]
+"""Out of the admin's own session: logind makes none for who is in one."""
+
+_PAM_SPICE = "/usr/sbin/pam-spice"
+_OPENING = 60.0  # seconds: the stack may ask a directory server, the hook takes 8 at most
+_CLOSED_WITHIN = 5.0
+_MOST_CONSOLES = 4  # that are tried
+_SEAT = "/run/systemd/seats/seat0"
+_SESSIONS = "/run/systemd/sessions"
+_LAST_VT = 63
+
+_PROBE = """\
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), 5).close()
+    print("connected")
+except OSError as error:
+    print(error.strerror or type(error).__name__)
+"""
+_CONNECTED, _REFUSED = "connected", "Connection refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that was looked at. ``holds`` is None where it is only said."""
+
+    name: str
+    wanted: str
+    seen: str
+    holds: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the login is made: a terminal's name and PAM's environment; ``note`` says what could
+    not be had."""
+
+    tty: str
+    environment: dict[str, str]
+    note: str
+
+
+def free_place(taken: Sequence[int]) -> Place:
+    """A terminal of the seat on which nobody is. ``taken`` are the VTs of other sessions."""
+    try:
+        with open(_SEAT, encoding="utf-8") as file:
+            fields = dict(line.strip().partition("=")[::2] for line in file)
+    except OSError:
+        return Place("", {}, "logind has no seat0 here, so the login has no seat")
+    if fields.get("CAN_TTY") != "1":
+        return Place("", {"XDG_SEAT": "seat0"}, "seat0 has no virtual terminals")
+    number = next(vt for vt in range(_LAST_VT, 0, -1) if vt not in taken)
+    return Place(f"tty{number}", {"XDG_SEAT": "seat0", "XDG_VTNR": str(number),
+                                  "XDG_SESSION_TYPE": "tty"}, "")
+
+
+class Selftest:
+    """One login of ``user``, of that uid and first group, through the PAM service."""
+
+    def __init__(self, user: str, uid: int, gid: int, service: str, policy: CompiledPolicy,
+                 place: Place) -> None:
+        self._user = user
+        self._uid = uid
+        self._gid = gid
+        self._service = service
+        self._policy = policy
+        self._place = place
+        self._session = ""
+        self._tried: list[tuple[str, str, int]] = []
+
+    def steps(self) -> Iterator[Step]:
+        """Each step as it is done. Nothing is left of the login, however this ends.
+
+        Raises CommandFailed or OSError where it can't go on.
+        """
+        argv = [*_SCOPE, _PAM_SPICE, "selftest", "--hold", json.dumps(
+            [self._place.tty, self._place.environment]), "--service", self._service, self._user]
+        try:
+            with Partner(argv) as child:
+                opened = json.loads(child.line(_OPENING))
+                self._session = opened["session"]
+                yield from self._while_open(opened)
+                child.end_input()
+                closed = json.loads(child.line(_OPENING))
+            yield from self._after(closed)
+        finally:
+            self._leave_nothing()
+
+    def _while_open(self, opened: dict[str, object]) -> Iterator[Step]:
+        if self._place.note:
+            yield Step("seat", "a seat", self._place.note, None)
+        session = self._logind_session()
+        seat = f" at {session.seat}" if session and session.seat else " without a seat"
+        yield Step("login", "PAM opens a session, and logind knows it",
+                   f"PAM: {opened['reason']}; logind: " + (
+                       f"session {session.id} ({session.state}){seat}" if session else "none"),
+                   opened["code"] == 0 and session is not None)
+        record = read_records().get(self._session)
+        why_not = why_not_eligible(session, self._policy.settings) if session else None
+        yield Step("counts", "this login has consoles",
+                   "it has" if record and record.state == OPEN else
+                   why_not or (f"it is {record.state}" if record else
+                               "the hook did not open anything: see pam-spice log, doctor"),
+                   record is not None and record.state == OPEN)
+        observed = nft.observe()
+        chain = (observed.chains.get(self._uid) or ()) if observed else ()
+        yield from self._consoles(record, chain)
+
+    def _consoles(self, record: Record | None, chain: Chain) -> Iterator[Step]:
+        # Here: status of its own imports much.
+        from pam_spice.verbs.status import session_status
+
+        now = int(time.time())
+        granted = record.grants if record else []
+        told = session_status(record, chain, now)["consoles"] if record else []
+        assert isinstance(told, list)
+        for each in told[:_MOST_CONSOLES]:
+            grant = next(grant for grant in granted if grant.console == each["console"])
+            address, port = grant.addresses[0], grant.port
+            is_open = allows(chain, address, port, now)
+            until = f"until {each['until']}" if each["until"] else "without end"
+            yield Step(f"console {grant.console}", "",
+                       f"open {until}" if is_open else
+                       f"closed, opens {each['next'] or 'not within 60 days'}", None)
+            self._tried.append((grant.console, address, port))
+            yield self._connect(f"{grant.console} with the viewer's group", address, port,
+                                is_open)
+            yield self._connect(f"{grant.console} with his own group", address, port, False,
+                                is_viewer=False)
+        if not told:
+            yield Step("consoles", "", "he has none now", None)
+        other = self._other_endpoint({(address, grant.port) for grant in granted
+                                      for address in grant.addresses})
+        if other is not None:
+            yield self._connect("what he is not granted", *other, False)
+
+    def _other_endpoint(self, granted: set[tuple[str, int]]) -> tuple[str, int] | None:
+        """A guarded one that is none of these."""
+        return next(((address, port) for address, low, high in self._policy.endpoints
+                     for port in range(low, high + 1) if (address, port) not in granted), None)
+
+    def _connect(self, what: str, address: str, port: int, is_open: bool,
+                 is_viewer: bool = True) -> Step:
+        gid = installing.viewer_gid() if is_viewer else self._gid
+        seen = run(["/usr/bin/setpriv", f"--reuid={self._uid}", f"--regid={gid}",
+                    "--clear-groups", "--", "/usr/bin/python3", "-IS", "-c", _PROBE, address,
+                    str(port)], timeout=15).output.decode("utf-8", "replace").strip()
+        wanted = _CONNECTED if is_open else _REFUSED
+        if is_open and seen == _REFUSED:
+            seen += " (by the guard, or nothing listens there)"
+        return Step(f"connect {what} ({address} port {port})", wanted, seen, seen == wanted)
+
+    def _after(self, closed: dict[str, object]) -> Iterator[Step]:
+        yield Step("logout", "PAM closes the session", f"PAM: {closed['reason']}",
+                   closed["code"] == 0)
+        observed = nft.observe()
+        has_chain = observed is None or self._uid in {*observed.chains, *observed.jumps}
+        record = read_records().get(self._session)
+        yield Step("closed", f"no chain of uid {self._uid}, no open record",
+                   f"{'a' if has_chain else 'no'} chain, "
+                   f"{f'a record that is {record.state}' if record else 'no record'}",
+                   not has_chain and (record is None or record.state == CLOSED))
+        for console, address, port in self._tried:
+            yield self._connect(f"{console} after the logout, with the viewer's group", address,
+                                port, False)
+        end = time.monotonic() + _CLOSED_WITHIN
+        while self._logind_session() is not None and time.monotonic() < end:
+            time.sleep(0.05)
+        session = self._logind_session()
+        yield Step("session", "logind has forgotten the session",
+                   "it has" if session is None else f"it calls it {session.state}",
+                   session is None)
+
+    def _logind_session(self) -> LogindSession | None:
+        if not self._session.isalnum():
+            return None
+        try:
+            found = read_session(self._session, _SESSIONS)
+        except (OSError, ValueError, KeyError):
+            return None
+        return found if found.uid == self._uid else None
+
+    def _leave_nothing(self) -> None:
+        """Also where the child was killed: a session that has no leader is over."""
+        try:
+            if self._session and self._logind_session() is not None:
+                run(["/usr/bin/loginctl", "terminate-session", self._session], timeout=5)
+        except CommandFailed:
+            pass  # it is over already
+        record = read_records().get(self._session)
+        observed = nft.observe()
+        if (record is not None and record.state == OPEN) or (
+                observed is not None and self._uid in {*observed.chains, *observed.jumps}):
+            Reconciliation().run()

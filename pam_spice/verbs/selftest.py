@@ -1,0 +1,126 @@
+"""``pam-spice selftest``: a login is made and ended, and what opens and closes is shown."""
+
+import argparse
+import json
+import os
+import time
+
+from pam_spice.installing import is_in_force, viewer_gid
+from pam_spice.verbs import (
+    NO,
+    YES,
+    UsageError,
+    account_of,
+    admin_lock,
+    need_root,
+    print_json,
+)
+
+
+def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the verb."""
+    parser = verbs.add_parser("selftest", help="make and end a login, and show what it opens")
+    parser.add_argument("user", metavar="USER")
+    parser.add_argument("--service", default="login", help="the PAM service (default: login)")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    # Its own child, which is the login: terminal and PAM's environment.
+    parser.add_argument("--hold", help=argparse.SUPPRESS)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0: all was as it should be; 1: something was not; 2: it can't be tried now."""
+    need_root()
+    if arguments.hold is not None:
+        return _hold(arguments)
+    from pam_spice.doctor.selftest import Selftest, Step, free_place
+    from pam_spice.policy import current_policy
+
+    account = account_of(arguments.user)
+    if not is_in_force() or viewer_gid() is None:
+        raise UsageError("nothing is enforced here yet: see pam-spice doctor")
+    _need_service(arguments.service)
+    _need_python_pam()
+    with admin_lock():
+        policy = current_policy(int(time.time()))
+        taken = _look_who_is_here(account.pw_name, account.pw_uid, policy.settings.one_user)
+        test = Selftest(account.pw_name, account.pw_uid, account.pw_gid, arguments.service, policy,
+                        free_place(taken))
+        steps: list[Step] = []
+        for step in test.steps():
+            steps.append(step)
+            if not arguments.json:
+                print(_line(step), flush=True)
+    is_well = all(step.holds is not False for step in steps)
+    if arguments.json:
+        print_json({"ok": is_well, "user": account.pw_name, "service": arguments.service,
+                    "steps": [{"step": step.name, "wanted": step.wanted, "seen": step.seen,
+                               "holds": step.holds} for step in steps]})
+    else:
+        print("fine" if is_well else "not as it should be: see the lines with NO")
+    return YES if is_well else NO
+
+
+def _line(step: object) -> str:
+    from pam_spice.doctor.selftest import Step
+
+    assert isinstance(step, Step)
+    mark = {True: "ok", False: "NO", None: "  "}[step.holds]
+    wanted = f" (wanted: {step.wanted})" if step.holds is False else ""
+    return f"{mark}  {step.name}: {step.seen}{wanted}"
+
+
+def _need_service(service: str) -> None:
+    from pam_spice.pamstack import DIRECTORIES
+
+    if not service.isprintable() or "/" in service or not any(
+            (directory / service).is_file() for directory in DIRECTORIES):
+        raise UsageError(f"there is no PAM service {service!r} here")
+
+
+def _need_python_pam() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("pam") is None:
+        raise UsageError("this needs python-pam: apt install python3-pampy")
+
+
+def _look_who_is_here(user: str, uid: int, one_user: bool) -> list[int]:
+    """The VTs that are taken. Raises UsageError where a login now would show nothing, or disturb
+    somebody."""
+    from session.logind import LogindSilent, read_sessions
+    from session.records import OPEN, WAITING, read_records
+
+    try:
+        sessions = read_sessions()
+    except LogindSilent as error:
+        raise UsageError(f"logind's sessions can't be read ({error}): see pam-spice "
+                         f"doctor") from None
+    for record in read_records().values():
+        if record.state not in (OPEN, WAITING):
+            continue
+        if record.uid == uid:
+            raise UsageError(f"{user} is logged in here: what is open already shows nothing; let "
+                             f"him log out first")
+        if one_user:
+            raise UsageError(f"{record.user} is logged in here, and one user at a time has "
+                             f"consoles: let him log out first")
+    return [vt for session in sessions if (vt := _vt_of(session.id))]
+
+
+def _vt_of(session: str) -> int:
+    try:
+        with open(f"/run/systemd/sessions/{session}", encoding="utf-8", errors="replace") as file:
+            fields = dict(line.strip().partition("=")[::2] for line in file)
+        return int(fields.get("VTNR", "0"))
+    except (OSError, ValueError):
+        return 0
+
+
+def _hold(arguments: argparse.Namespace) -> int:
+    from pam_spice.doctor.pamsession import hold
+
+    os.chdir("/")
+    tty, environment = json.loads(arguments.hold)
+    hold(arguments.user, arguments.service, tty, environment)
+    return YES

@@ -1,0 +1,160 @@
+"""What the doctor says of clock, kernel and certificates, and in its JSON; the rest is made on the
+lab's workstation."""
+
+import argparse
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from conf.lint.endpoints import CaSpans
+from conf.model import Policy
+from pam_spice import journal, landlock, paths, sockets
+from pam_spice.desired import FIRST_SANE_SECOND
+from pam_spice.doctor import machine, policy
+from pam_spice.doctor.findings import Code, Finding, Piece
+from pam_spice.verbs import doctor as verb
+from tests.unit.support import NOON, policy_of
+
+DAY = 86400
+SERVER = """\
+servers:
+  mysrv: {host: mysrv, addresses: [192.168.2.2], guarded_ports: [20001], ca_file: /ca.pem}
+consoles:
+  webdev: {server: mysrv, tls_port: 20001}
+grants: []
+"""
+
+
+def codes(findings: Iterable[Finding]) -> list[Code]:
+    return [finding.code for finding in findings]
+
+
+def test_a_clock_that_has_lost_its_battery_is_found() -> None:
+    assert codes(machine.clock_findings(FIRST_SANE_SECOND - 1)) == [Code.CLOCK_WRONG]
+
+
+def test_a_kernel_without_landlock_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(landlock, "is_there", lambda: False)
+    monkeypatch.setattr(sockets, "can_destroy", lambda: True)
+    assert codes(machine.kernel_findings()) == [Code.NO_LANDLOCK]
+
+
+@pytest.mark.parametrize("answer", [False, OSError(2, "No such file or directory")])
+def test_a_kernel_that_ends_no_connections_is_found(monkeypatch: pytest.MonkeyPatch,
+                                                    answer: bool | OSError) -> None:
+    def can_destroy() -> bool:
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(landlock, "is_there", lambda: True)
+    monkeypatch.setattr(sockets, "can_destroy", can_destroy)
+    assert codes(machine.kernel_findings()) == [Code.NO_CUT]
+
+
+@pytest.mark.parametrize(("days", "code"), [(0, Code.CA_UNUSABLE), (-1, Code.CA_UNUSABLE),
+                                            (1, Code.CA_EXPIRES_SOON),
+                                            (30, Code.CA_EXPIRES_SOON), (31, None)])
+def test_a_certificate_is_told_of_a_month_before_it_expires(
+        monkeypatch: pytest.MonkeyPatch, days: int, code: Code | None) -> None:
+    spans: CaSpans = ((NOON - 100 * DAY, NOON + days * DAY),)
+    monkeypatch.setattr(policy, "read_ca", lambda _: spans)
+    monkeypatch.setattr(policy, "resolve", lambda *_: {"mysrv": frozenset({"192.168.2.2"})})
+    found: Policy = policy_of(SERVER)
+    assert codes(policy.server_findings(found, NOON)) == ([code] if code else [])
+
+
+def test_notes_alone_are_fine_and_findings_are_not(monkeypatch: pytest.MonkeyPatch,
+                                                   capsys: pytest.CaptureFixture[str]) -> None:
+    note = Finding(Code.CLOCK_ALONE, "nothing keeps the clock", "timedatectl")
+    bad = Finding(Code.VIEWER_OPEN, "its mode is 0755", "pam-spice doctor --fix", Piece.VIEWER)
+    for found, status in (([note], 0), ([note, bad], 1), ([], 0)):
+        assert run(monkeypatch, found, is_json=True) == status
+        told = json.loads(capsys.readouterr().out)
+        assert told["ok"] == (status == 0)
+        assert [each["code"] for each in told["findings"]] == sorted(codes(found))
+        assert [each["mendable"] for each in told["findings"]] == [
+            each.piece is not None for each in sorted(found, key=lambda each: each.code)]
+
+
+def test_a_person_reads_notes_apart_and_a_count_of_the_others(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    note = Finding(Code.CLOCK_ALONE, "nothing keeps the clock", "timedatectl")
+    bad = Finding(Code.VIEWER_OPEN, "its mode is 0755", "pam-spice doctor --fix", Piece.VIEWER)
+    assert run(monkeypatch, [note, bad, bad]) == 1
+    assert capsys.readouterr().out == (
+        "D102 viewer-open: its mode is 0755\n    pam-spice doctor --fix\n"
+        "note D702 clock-alone: nothing keeps the clock\n    timedatectl\n"
+        "1 finding; /usr/lib/pam-spice/docs/doctor.md explains each code\n")
+
+
+def test_before_there_is_a_policy_there_is_nothing_to_find(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(verb, "is_in_force", lambda: False)
+    monkeypatch.setattr(verb, "need_root", lambda: None)
+    arguments = verb_arguments(is_json=False)
+    assert verb.run(arguments) == 0
+    assert capsys.readouterr().out.startswith("nothing is enforced yet")
+
+
+@pytest.mark.parametrize(("changes", "rounds"), [([False], 1), ([True, False], 2),
+                                                 ([True, True, True], 3)])
+def test_what_changes_while_it_mends_is_looked_at_again_three_times_at_most(
+        monkeypatch: pytest.MonkeyPatch, tmp_path: Path, changes: list[bool],
+        rounds: int) -> None:
+    looks = iter([look for change in changes for look in ([], ["changed"] if change else [])])
+    tried: list[set[str]] = []
+
+    def one_round(before: set[str]) -> list[verb.Mended]:
+        tried.append(before)
+        return [("viewer", None)]
+
+    monkeypatch.setattr(verb, "fingerprint", lambda: next(looks))
+    monkeypatch.setattr(verb, "_round", one_round)
+    monkeypatch.setattr(verb, "_LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(verb, "_TOLD", str(tmp_path / "told"))
+    monkeypatch.setattr(paths, "RUN", str(tmp_path))
+    assert run(monkeypatch, [], is_fixed=True) == 0
+    assert tried == [set(), {"viewer"}, {"viewer"}][:rounds]
+
+
+def test_the_journal_is_told_of_a_finding_once_until_it_is_gone(
+        monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(verb, "fingerprint", lambda: [])
+    monkeypatch.setattr(verb, "_round", lambda _: [])
+    monkeypatch.setattr(verb, "_LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(verb, "_TOLD", str(tmp_path / "told"))
+    monkeypatch.setattr(paths, "RUN", str(tmp_path))
+    monkeypatch.setattr(journal, "log", lambda priority, _, **fields: told.append(
+        (priority, fields["event"], fields["code"])))
+    bad = Finding(Code.GROUP_MEMBER, "anne is", "gpasswd")
+    note = Finding(Code.CLOCK_ALONE, "nothing", "timedatectl")
+    for found in ([bad], [bad], [bad, note], [note], [bad]):
+        run(monkeypatch, found, is_fixed=True)
+    assert told == [(journal.WARNING, "finding", "D112"), (journal.INFO, "finding", "D702"),
+                    (journal.WARNING, "finding", "D112")]
+
+
+def run(monkeypatch: pytest.MonkeyPatch, found: list[Finding], is_json: bool = False,
+        is_fixed: bool = False) -> int:
+    class Look:
+        def __init__(self, now: int) -> None:
+            pass
+
+        def at_pieces(self) -> list[Finding]:
+            return [each for each in found if each.piece]
+
+        def at_surroundings(self) -> list[Finding]:
+            return [each for each in found if not each.piece]
+
+    monkeypatch.setattr(verb, "Look", Look)
+    monkeypatch.setattr(verb, "is_in_force", lambda: True)
+    monkeypatch.setattr(verb, "need_root", lambda: None)
+    return verb.run(verb_arguments(is_json, is_fixed))
+
+
+def verb_arguments(is_json: bool, is_fixed: bool = False) -> argparse.Namespace:
+    return argparse.Namespace(fix=is_fixed, json=is_json)
