@@ -35,7 +35,8 @@ def bench(rounds: int = _ROUNDS) -> None:
     with Lab.start(policy(services=services, require_seat=False)) as lab:
         box = lab.workstation
         # Only what a login runs itself is measured.
-        box.run(["systemctl", "stop", "pam-spice-watch", "pam-spice-reconcile.timer"])
+        box.run(["systemctl", "stop", "pam-spice-watch", "pam-spice-reconcile.timer",
+                 "pam-spice-doctor.timer", "pam-spice-doctor.path"])
         for name, hook in stacks.items():
             box.write_file(f"/etc/pam.d/bench-{name}", _BASE + hook)
         _make_shell_hook(lab)

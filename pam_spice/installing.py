@@ -15,7 +15,7 @@ from pathlib import Path
 from conf.compiling import Source
 from conf.files import write_atomically
 from conf.lookup import CompiledPolicy, Unusable
-from conf.model import Workstation
+from conf.model import Policy, Workstation
 from conf.viewer import CONFINER, VIEWER, VIEWER_GROUP
 from pam_spice import landlock, pamstack, paths, viewerfile
 from pam_spice.firewall import nft
@@ -294,9 +294,8 @@ def _open_viewer() -> None:
 
 # PAM
 
-def services() -> tuple[str, ...]:
-    """Those that count: of an unusable policy, as a reconcile takes it, what counted before."""
-    policy = Source(paths.POLICY).parsed.policy
+def services(policy: Policy | None) -> tuple[str, ...]:
+    """Those that count: where the policy is unusable, as for a reconcile, what counted before."""
     if policy is not None:
         return policy.workstation.services
     try:
@@ -309,14 +308,15 @@ def pam_steps() -> list[Step]:
     """The lines of the hook; none where there is no pam-auth-update(8)."""
     if not _is_there(pamstack.PAM_AUTH_UPDATE):
         return []
-    count = services()
+    count = services(Source(paths.POLICY).parsed.policy)
     return [Step("put the hook into PAM's session stack, after pam_systemd",
                  lambda: pamstack.is_in_place(count), lambda: pamstack.install(count))]
 
 
 def setup_notes() -> list[str]:
     """What setup leaves to the admin, each with its reason."""
-    count = services()
+    parsed = Source(paths.POLICY).parsed
+    count = services(parsed.policy)
     notes = [f"{service} is left out: its PAM stack reads ~/.pam_environment, which would let "
              f"users run code in the hook. Drop user_readenv from /etc/pam.d/{service} and run "
              f"setup again." for service in pamstack.split_services(count)[1]]
@@ -327,7 +327,6 @@ def setup_notes() -> list[str]:
                         for line in pamstack.stack_lines(pamstack.profile(count)))
         notes.append("There is no pam-auth-update here: put these lines after pam_systemd's into "
                      "the session stack of the services that count:\n" + lines.rstrip())
-    parsed = Source(paths.POLICY).parsed
     if os.path.exists(paths.POLICY) and parsed.policy is None:
         notes.append("The policy can't be used, so nobody gets a console: see pam-spice check.")
     elif parsed.policy is not None and parsed.problems:

@@ -41,7 +41,7 @@ class Look:
             *viewer_findings(),
             *group_findings(self._people.names),
             *drop_in_findings(self._compiled),
-            *pam_findings(installing.services()),
+            *pam_findings(installing.services(self._policy)),
             *unit_findings(),
             *guard_findings(self._compiled),
             *policy_findings(self._compiled, self._now),

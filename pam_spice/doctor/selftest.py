@@ -149,12 +149,15 @@ class Selftest:
         other = self._other_endpoint({(address, grant.port) for grant in granted
                                       for address in grant.addresses})
         if other is not None:
-            yield self._connect("what he is not granted", *other, False)
+            name, address, port = other
+            yield self._connect(f"{name}, which he is not granted", address, port, False)
 
-    def _other_endpoint(self, granted: set[tuple[str, int]]) -> tuple[str, int] | None:
-        """A guarded one that is none of these."""
-        return next(((address, port) for address, low, high in self._policy.endpoints
-                     for port in range(low, high + 1) if (address, port) not in granted), None)
+    def _other_endpoint(self, granted: set[tuple[str, int]]) -> tuple[str, str, int] | None:
+        """A console of others, where something should listen; else any guarded endpoint."""
+        others = [(grant.console, address, grant.port) for grant in self._policy.all_grants()
+                  for address in grant.addresses]
+        others += [("a guarded port", address, low) for address, low, _ in self._policy.endpoints]
+        return next((each for each in others if each[1:] not in granted), None)
 
     def _connect(self, what: str, address: str, port: int, is_open: bool,
                  is_viewer: bool = True) -> Step:

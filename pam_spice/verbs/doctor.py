@@ -60,14 +60,13 @@ def run(arguments: argparse.Namespace) -> int:
                     mended += _round({piece for piece, _ in mended})
                     if fingerprint() == before:
                         break
+                findings = _findings()
+                _tell_journal(findings)
         except BlockingIOError:
             print("pam-spice: another doctor is at work; try again", file=sys.stderr)
             return USAGE
-    look = Look(int(time.time()))
-    findings = sorted(dict.fromkeys([*look.at_pieces(), *look.at_surroundings()]),
-                      key=lambda finding: finding.code)
-    if arguments.fix:
-        _tell_journal(findings)
+    else:
+        findings = _findings()
     is_well = all(finding.is_note for finding in findings)
     if arguments.json:
         print_json({"ok": is_well, "in_force": True,
@@ -76,6 +75,12 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _print(mended, findings)
     return YES if is_well else NO
+
+
+def _findings() -> list[Finding]:
+    look = Look(int(time.time()))
+    return sorted(dict.fromkeys([*look.at_pieces(), *look.at_surroundings()]),
+                  key=lambda finding: finding.code)
 
 
 def _round(tried: set[str]) -> list[Mended]:

@@ -287,7 +287,7 @@ def test_the_selftest_shows_what_a_login_opens_and_closes(box: Workstation, stag
         ("login", True), ("counts", True), ("console debianx", None),
         (f"connect debianx with the viewer's group ({SERVER4} port 20002)", True),
         (f"connect debianx with his own group ({SERVER4} port 20002)", True),
-        (f"connect what he is not granted ({SERVER4} port 20001)", True),
+        (f"connect leaptest, which he is not granted ({SERVER4} port 20004)", True),
         ("logout", True), ("closed", True),
         (f"connect debianx after the logout, with the viewer's group ({SERVER4} port 20002)",
          True), ("session", True)]
