@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
                     if fingerprint() == before:
                         break
                 findings = _findings()
-                _tell_journal(findings)
+                tell_journal(findings)
         except BlockingIOError:
             print("pam-spice: another doctor is at work; try again", file=sys.stderr)
             return USAGE
@@ -106,7 +106,7 @@ def _reconcile() -> list[Mended]:
                    if stamp(path) != before[piece]]
 
 
-def _tell_journal(findings: Sequence[Finding]) -> None:
+def tell_journal(findings: Sequence[Finding]) -> None:
     """Each finding once, until it is gone: a timer looks all day."""
     told = "".join(f"{finding.code} {finding.fact}\n" for finding in findings)
     try:

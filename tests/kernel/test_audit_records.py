@@ -23,9 +23,10 @@ from conf.lookup import CompiledPolicy
 from pam_spice import auditlog, journal, pamstack, paths, run
 from pam_spice.auditlog import Event, Reach, Reader, journal_lines
 from pam_spice.cli import main
+from pam_spice.doctor.findings import Code, Finding
 from pam_spice.firewall import KernelRefused, netlink, nft
 from pam_spice.reconcile import Reconciliation
-from pam_spice.verbs import setup, uninstall
+from pam_spice.verbs import doctor, setup, uninstall
 from session.records import DIRECTORY, OPEN, Record
 from tests.kernel import namespace as ns
 from tests.kernel.namespace import GUARDED_PORT, OTHER_GUARDED_PORT, USERS, V4, V6, VIEWER_GID
@@ -227,6 +228,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Journal:
     monkeypatch.setattr(uninstall, "uninstall_steps", lambda: [])
     monkeypatch.setattr(setup, "setup_notes", lambda: [])
     play(there)
+    doctor.tell_journal([Finding(Code.GROUP_MEMBER, "anne is a member", "gpasswd")])
     return there
 
 
