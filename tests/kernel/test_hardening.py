@@ -29,7 +29,7 @@ from tests.kernel.namespace import (
     V6,
     VIEWER_GID,
 )
-from tests.kernel.workstation import OFFICE, REFUSED, Workstation, office
+from tests.kernel.workstation import OFFICE, REFUSED, Workstation, links, office
 
 ANNE = USERS["anne"]
 
@@ -235,8 +235,7 @@ def test_who_called_su_can_not_stop_the_hook_that_it_started() -> None:
             held.__exit__()  # ours alone
             os.setresuid(ANNE, 0, 0)
             os._exit(hook.main("close"))
-        assert ns.until(lambda: paths.LOCK in [os.readlink(each) for each in
-                                               Path(f"/proc/{pid}/fd").iterdir()])
+        assert ns.until(lambda: paths.LOCK in links(f"/proc/{pid}/fd"))
 
         def stop() -> str:
             ns.become(ANNE, ANNE)

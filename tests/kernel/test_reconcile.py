@@ -25,6 +25,7 @@ from tests.kernel.workstation import (
     SESSIONS,
     Workstation,
     always,
+    links,
     office,
     start_watcher,
     window,
@@ -913,11 +914,6 @@ def test_an_edit_that_comes_while_a_run_is_under_way_is_taken_in_by_that_run() -
     assert run.wait(30) == 0
     assert CompiledPolicy(paths.COMPILED).is_current(int(time.time()))
     assert "zoe ALL" in Path(paths.SUDOERS).read_text().replace("\\x7a", "z")
-
-
-def links(directory: str) -> list[str]:
-    """What the symbolic links of a directory of /proc point to; some go while it is read."""
-    return [os.path.realpath(each) for each in Path(directory).iterdir()]
 
 
 # The watcher

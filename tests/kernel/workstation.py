@@ -172,6 +172,11 @@ def always(condition: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
+def links(directory: str) -> list[str]:
+    """What the symbolic links of a directory of /proc point to; some go while it is read."""
+    return [os.path.realpath(each) for each in Path(directory).iterdir()]
+
+
 def _is_watched() -> bool:
     try:
         os.close(os.open(paths.WAKE, os.O_WRONLY | os.O_NONBLOCK))

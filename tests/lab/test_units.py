@@ -49,6 +49,19 @@ def test_an_edit_of_the_services_reaches_pam_and_sudo_through_the_unit(
     assert complaints(box) == ""
 
 
+def test_the_guard_loads_also_while_a_boot_empties_tmp(stage: Stage, box: Workstation) -> None:
+    """tmpfiles.d(5): what lies in /tmp goes at boot, at no certain moment for an early unit."""
+    box.run(["timeout", "60", "sh", "-c", """
+        (while :; do rm -rf /tmp/namespace-* 2>/dev/null; done) & cleaner=$!
+        for try in $(seq 40); do
+            systemctl reset-failed pam-spice-guard.service  # as often as is tried here it may start
+            systemctl restart pam-spice-guard.service || failed=1
+        done
+        kill $cleaner
+        journalctl -q -b -u pam-spice-guard.service -o cat -n 12 >&2
+        exit ${failed:-0}"""], timeout=70)
+
+
 def test_directories_that_were_lost_are_back_and_the_watcher_sees_them(
         stage: Stage, box: Workstation) -> None:
     stage.lab.login("myself", 1)
