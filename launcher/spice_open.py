@@ -17,6 +17,8 @@ from launcher.words import greeting, table
 
 TYPE_CHECKING = False  # see launcher
 if TYPE_CHECKING:
+    import argparse
+
     from session.logind import LogindSession
     from session.records import Record
 
@@ -70,6 +72,15 @@ def sudo_command(console: Console) -> list[str]:
 def _parse(words: list[str]) -> Options:
     if not words or (len(words) == 1 and not words[0].startswith("-")):
         return Options(*words)
+    parser = command_line()
+    options = parser.parse_args(words, Options())
+    if options.list and options.console is not None:
+        parser.error("--list shows all your consoles: leave out CONSOLE")
+    return options
+
+
+def command_line() -> argparse.ArgumentParser:
+    """What the command takes."""
     import argparse
 
     parser = argparse.ArgumentParser(
@@ -80,10 +91,7 @@ def _parse(words: list[str]) -> Options:
     modes.add_argument("--list", action="store_true", help="show your consoles and their times")
     modes.add_argument("--print", action="store_true",
                        help="show the command that would be run, and don't run it")
-    options = parser.parse_args(words, Options())
-    if options.list and options.console is not None:
-        parser.error("--list shows all your consoles: leave out CONSOLE")
-    return options
+    return parser
 
 
 def _run(options: Options) -> int:

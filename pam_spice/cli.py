@@ -5,6 +5,7 @@ import _signal  # type: ignore[import-not-found]
 import argparse
 import os
 import sys
+from collections.abc import Iterable
 from importlib import import_module
 
 from conf.lookup import Unusable
@@ -20,14 +21,10 @@ _VERBS = ("check", "edit", "diff", "explain", "windows", "calendar", "status", "
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; the exit status is 0 for yes, 1 for no, 2 for unusable input."""
     _leave_the_caller_s_surroundings()
-    parser = argparse.ArgumentParser(
-        prog="pam-spice", description="SPICE consoles for chosen users at chosen times")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     argv = sys.argv[1:] if argv is None else argv
     # All verbs take 70 ms to import, and a timer runs one of them every minute.
-    for name in [verb for verb in _VERBS if argv[:1] == [verb]] or _VERBS:
-        import_module(f"pam_spice.verbs.{name.replace('-', '_')}").add_parser(verbs)
-    arguments = parser.parse_args(argv)
+    arguments = command_line([verb for verb in _VERBS if argv[:1] == [verb]] or _VERBS).parse_args(
+        argv)
     try:
         status_code: int = arguments.run(arguments)
         sys.stdout.flush()
@@ -40,6 +37,16 @@ def main(argv: list[str] | None = None) -> int:
     except (UsageError, CommandFailed, Unusable, OSError) as error:
         print(f"pam-spice: {error}", file=sys.stderr)
         return USAGE
+
+
+def command_line(names: Iterable[str] = _VERBS) -> argparse.ArgumentParser:
+    """What the command takes, with the verbs of these names."""
+    parser = argparse.ArgumentParser(
+        prog="pam-spice", description="SPICE consoles for chosen users at chosen times")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name in names:
+        import_module(f"pam_spice.verbs.{name.replace('-', '_')}").add_parser(verbs)
+    return parser
 
 
 def _leave_the_caller_s_surroundings() -> None:
