@@ -16,14 +16,13 @@ from conf.compiling import Source
 from conf.files import write_atomically
 from conf.lookup import CompiledPolicy, Unusable
 from conf.model import Policy, Workstation
-from conf.viewer import CONFINER, VIEWER, VIEWER_GROUP
-from pam_spice import landlock, pamstack, paths, viewerfile
+from conf.viewer import VIEWER, VIEWER_GROUP
+from pam_spice import landlock, layout, pamstack, paths, viewerfile
 from pam_spice.firewall import nft
 from pam_spice.run import CommandFailed, run
 
 _SOURCE = Path(__file__).resolve().parent.parent
-_TREES = ("conf", "session", "pam_spice", "launcher", "man", "docs")
-_MAN_PAGES = {name: f"/usr/share/man/man{name[-1]}/{name}" for name in ("pam-spice-policy.5",)}
+_TREES = (*layout.PACKAGES, "man", "docs")
 UNITS = ("pam-spice-guard.service", "pam-spice-reconcile.timer", "pam-spice-reconcile.path",
          "pam-spice-watch.service", "pam-spice-doctor.timer", "pam-spice-doctor.path")
 SERVICES = ("pam-spice-reconcile.service", "pam-spice-doctor.service")  # started by the others
@@ -103,22 +102,16 @@ def units_step(is_new: bool = False) -> Step:
 
 
 def _file_steps() -> list[Step]:
-    system = _SOURCE / "conf/system"
     steps = []
     if is_checkout():
         steps += [Step(f"copy {package} to {paths.PREFIX}", _tree_is_copied(package),
                        _copy_tree(package)) for package in _TREES]
-    for name, target in (("hook", f"{paths.PREFIX}/hook"), ("watch", f"{paths.PREFIX}/watch"),
-                         ("viewer", CONFINER),
-                         ("pam-spice", "/usr/sbin/pam-spice"),
-                         ("spice-open", "/usr/bin/spice-open")):
-        steps.append(_file(target, (system / "bin" / name).read_bytes(), 0o755))
-    steps += [_file(target, (_SOURCE / "man" / name).read_bytes(), 0o644)
-              for name, target in _MAN_PAGES.items()]
-    steps.append(_file("/usr/lib/tmpfiles.d/pam-spice.conf",
-                       (system / "pam-spice.tmpfiles").read_bytes(), 0o644))
+    for files, mode in ((layout.PROGRAMS, 0o755), (layout.DATA, 0o644)):
+        steps += [_file(target, (_SOURCE / name).read_bytes(), mode)
+                  for name, target in files.items()]
     for unit in (*UNITS, *SERVICES):
-        steps.append(_file(f"{_UNIT_DIRECTORY}/{unit}", (system / unit).read_bytes(), 0o644))
+        steps.append(_file(f"{_UNIT_DIRECTORY}/{unit}",
+                           (_SOURCE / "conf/system" / unit).read_bytes(), 0o644))
     return steps
 
 
@@ -151,9 +144,8 @@ def _units_go() -> list[Step]:
 
 
 def _files_go() -> list[Step]:
-    return [*(_remove(path) for path in ("/usr/lib/tmpfiles.d/pam-spice.conf",
-                                         "/usr/bin/spice-open", "/usr/sbin/pam-spice",
-                                         *_MAN_PAGES.values())),
+    files = (*layout.DATA.values(), *layout.PROGRAMS.values())
+    return [*(_remove(path) for path in files if not path.startswith(f"{paths.PREFIX}/")),
             _remove_tree(paths.PREFIX)]
 
 

@@ -61,7 +61,7 @@ def test_the_pure_modules_ask_neither_clock_nor_accounts_nor_files() -> None:
                  "pam_spice/doctor/findings.py", "pam_spice/doctor/pamflow.py",
                  "pam_spice/doctor/sudolist.py",
                  "pam_spice/calendar_html.py", "pam_spice/calendar_svg.py", "pam_spice/chart.py",
-                 "pam_spice/chartwords.py", "pam_spice/desired.py"):
+                 "pam_spice/chartwords.py", "pam_spice/desired.py", "pam_spice/layout.py"):
         assert not imports(ROOT / name) & {"os", "time", "pwd", "grp", "pathlib", "io", "socket"}
 
 
