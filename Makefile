@@ -4,7 +4,8 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/ready
 
-.PHONY: setup demo test test-fast oracle fuzz bench attacks firewalls faults soak lint lab-shell clean
+.PHONY: setup demo test test-fast oracle fuzz bench attacks firewalls faults soak lint deb rpm \
+        lab-shell clean
 
 setup: $(READY)
 
@@ -73,6 +74,13 @@ soak: setup
 
 lint: setup
 	$(PYTHON) -m pytest -q tests/lint
+
+# The Debian package, in build/deb; the one for openSUSE and Fedora, in build/rpm.
+deb: setup
+	packaging/build-deb build/deb
+
+rpm: setup
+	packaging/build-rpm build/rpm
 
 # A root prompt on the lab's workstation.
 lab-shell: setup

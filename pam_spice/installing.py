@@ -119,7 +119,9 @@ def uninstall_steps() -> list[Step]:
     """The way back; the policy stays, and so does the guard's table until the end. A package's
     files are left to its package manager."""
     return [
-        *([Step("stop the units", lambda: False, lambda: run([_SYSTEMCTL, "stop", *UNITS]))]
+        *([Step("stop the units", lambda: False,
+                # One that is at work would put back what goes here.
+                lambda: run([_SYSTEMCTL, "stop", *UNITS, *SERVICES]))]
           if is_packaged() else _units_go()),
         Step("take the hook out of PAM", lambda: not pamstack.PROFILE.exists(), _remove_pam),
         _remove(paths.SUDOERS),
@@ -136,7 +138,8 @@ def uninstall_steps() -> list[Step]:
 def _units_go() -> list[Step]:
     return [
         Step("stop and disable the units", lambda: not _is_there(f"{_UNIT_DIRECTORY}/{UNITS[0]}"),
-             lambda: run([_SYSTEMCTL, "disable", "--now", *UNITS])),
+             lambda: (run([_SYSTEMCTL, "disable", "--now", *UNITS]),
+                      run([_SYSTEMCTL, "stop", *SERVICES]))),
         *(_remove(f"{_UNIT_DIRECTORY}/{unit}") for unit in (*UNITS, *SERVICES)),
         Step("let systemd forget the units", lambda: False,
              lambda: run([_SYSTEMCTL, "daemon-reload"])),
