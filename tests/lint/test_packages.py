@@ -1,0 +1,141 @@
+"""The packages are built here and are as the distributions' own linters want them.
+
+What they do to a workstation is tests/lab/test_package.py's.
+"""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pam_spice import layout
+
+ROOT = Path(__file__).parents[2]
+DOC = "/usr/share/doc/pam-spice"
+
+
+def run(*command: str | Path) -> str:
+    """A program's standard output. Fails with all that it printed."""
+    done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True,
+                          timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def deb(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(run("packaging/build-deb", tmp_path_factory.mktemp("deb")).strip())
+
+
+@pytest.fixture(scope="session")
+def rpm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(run("packaging/build-rpm", tmp_path_factory.mktemp("rpm")).strip())
+
+
+def files_of_deb(deb: Path) -> dict[str, str]:
+    """Each file's path as the workstation has it, and its mode as ls shows it."""
+    listed = [line.split(maxsplit=5) for line in run("dpkg-deb", "--contents", deb).splitlines()]
+    # /lib is a link to /usr/lib.
+    return {re.sub(r"^/lib/", "/usr/lib/", words[5].removeprefix(".")): words[0]
+            for words in listed if not words[0].startswith("d")}
+
+
+def files_of_rpm(rpm: Path) -> dict[str, str]:
+    listed = run("rpm", "-qp", "--queryformat", "[%{FILEMODES:perms} %{FILENAMES}\\n]", rpm)
+    return {name: mode for mode, name in (line.split() for line in listed.splitlines())
+            if not mode.startswith("d")}
+
+
+def test_lintian_finds_nothing(deb: Path) -> None:
+    [changes] = deb.parent.glob("*.changes")
+    assert run("lintian", "--allow-root", "--fail-on", "error,warning", "-i", changes) == ""
+
+
+def test_rpmlint_finds_nothing(rpm: Path) -> None:
+    said = run("rpmlint", "-c", "packaging/rpmlint.toml", "packaging/pam-spice.spec", rpm)
+    assert " 1 packages and 1 specfiles checked; 0 errors, 0 warnings" in said
+
+
+def test_both_packages_have_the_same_files(deb: Path, rpm: Path) -> None:
+
+    def is_the_packagers(name: str) -> bool:
+        return name.startswith(("/usr/share/doc/", "/usr/share/licenses/", "/usr/share/lintian/",
+                                # Debian compiles at installation, and again for a new Python.
+                                "/usr/share/python3/runtime.d/",
+                                # Debian enables units without one.
+                                "/usr/lib/systemd/system-preset/")) or "/__pycache__/" in name
+
+    of_deb, of_rpm = ({name.removesuffix(".gz"): mode for name, mode in files.items()
+                       if not is_the_packagers(name)}
+                      for files in (files_of_deb(deb), files_of_rpm(rpm)))
+    assert of_deb == of_rpm
+
+
+def test_a_package_has_what_setup_installs_from_a_checkout(deb: Path) -> None:
+    files = {name.removesuffix(".gz"): mode for name, mode in files_of_deb(deb).items()}
+    for target in layout.PROGRAMS.values():
+        assert files[target] == "-rwxr-xr-x"
+    for target in layout.DATA.values():
+        assert files[target] == "-rw-r--r--"
+    for package in layout.PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            assert f"/usr/lib/pam-spice/{path.relative_to(ROOT)}" in files
+    for unit in (ROOT / "conf/system").glob("pam-spice-*.*"):
+        assert f"/usr/lib/systemd/system/{unit.name}" in files
+    assert f"{DOC}/examples/policy.yaml" in files
+
+
+def test_the_programs_start_as_they_do_from_a_checkout(deb: Path, tmp_path: Path) -> None:
+    run("dpkg-deb", "--extract", deb, tmp_path)
+    for name, target in layout.PROGRAMS.items():
+        assert (tmp_path / target.lstrip("/")).read_bytes() == (ROOT / name).read_bytes()
+
+
+def test_all_modules_are_compiled_in_the_package_that_does_not_compile_at_installation(
+        rpm: Path) -> None:
+    files = files_of_rpm(rpm)
+    modules = {name for name in files if name.endswith(".py")}
+    assert len(modules) > 100
+    compiled = {re.sub(r"__pycache__/(\w+)\.cpython-\d+\.pyc$", r"\1.py", name)
+                for name in files if name.endswith(".pyc")}
+    assert compiled == modules
+
+
+def test_the_spec_is_sound_for_opensuse_too() -> None:
+    wants = ("rpmspec", "--query", "--requires", "packaging/pam-spice.spec", "--define")
+    assert "python3-PyYAML" in run(*wants, "suse_version 1600")
+    assert "python3-pyyaml" in run(*wants, "fedora 43")
+
+
+def test_the_desktop_entry_is_valid() -> None:
+    assert run("desktop-file-validate", "conf/system/desktop/spice-open.desktop") == ""
+
+
+def completed(*words: str) -> list[str]:
+    """What bash offers in the place of the last word."""
+    script = """\
+. conf/system/completion/pam-spice
+. conf/system/completion/spice-open
+compopt() { :; }                     # works in a real completion only
+spice-open() { echo 'webdev    mysrv  open'; echo 'analysis  mysrv  closed'; }
+COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+case $1 in pam-spice) _pam_spice ;; spice-open) _spice_open ;; esac
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+    return run("bash", "--norc", "-c", script, "-", *words).split()
+
+
+@pytest.mark.parametrize(("typed", "offered"), [
+    ("pam-spice exp", ["explain"]),
+    ("pam-spice check --l", ["--lint"]),
+    ("pam-spice check --policy pyproj", ["pyproject.toml"]),
+    ("pam-spice explain roo", ["root"]),
+    ("pam-spice log --user roo", ["root"]),
+    ("pam-spice grant root webdev --for --", []),
+    ("pam-spice nonsense --", []),
+    ("spice-open an", ["analysis"]),
+    ("spice-open --l", ["--list"]),
+])
+def test_completion_offers(typed: str, offered: list[str]) -> None:
+    assert completed(*typed.split(" ")) == offered
