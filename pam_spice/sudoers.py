@@ -73,10 +73,12 @@ def bring(compiled: CompiledPolicy, records: Iterable[Record]) -> bool:
     """Put the drop-in in place if it is not what it should be; tell whether it was changed.
 
     Open sessions keep what they were opened with, so what the policy has dropped stays for them
-    until they end.
+    until they end. Before there was a policy there is no drop-in.
 
     Raises OSError, and CommandFailed where visudo finds fault; then the old file stays.
     """
+    if not any(map(os.path.lexists, (paths.POLICY, paths.GUARD, paths.SUDOERS))):
+        return False
     kept = _kept(compiled, records)
     key = _key(compiled, kept)
     before = _content(paths.SUDOERS)

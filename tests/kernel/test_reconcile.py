@@ -381,6 +381,7 @@ def test_before_there_is_a_policy_logins_go_on_and_nothing_is_enforced() -> None
     workstation.reconcile()
     assert workstation.states() == {}
     assert ns.listing() == ""
+    assert not Path(paths.SUDOERS).exists()
 
 
 def test_when_logind_is_silent_what_is_open_stays_and_nothing_new_opens() -> None:
