@@ -24,14 +24,14 @@ def test_the_version_is_the_same_everywhere() -> None:
 
 
 def test_setup_knows_the_units_that_there_are() -> None:
-    assert {*installing._UNITS, *installing._SERVICES} == set(UNITS)
+    assert {*installing.UNITS, *installing.SERVICES} == set(UNITS)
 
 
 def test_both_packages_enable_the_units_that_start_by_themselves() -> None:
     enabled = {name for name, text in UNITS.items() if "[Install]" in text}
     spec = re.search(r"^%global units (.*)$", SPEC, re.MULTILINE)
     assert spec is not None
-    assert set(spec[1].split()) == enabled == set(installing._UNITS)
+    assert set(spec[1].split()) == enabled == set(installing.UNITS)
     rules = (ROOT / "debian/rules").read_text()
     services = set(re.findall(r"pam-spice-\w+\.service", rules))
     assert services == {name for name in enabled if name.endswith(".service")}
