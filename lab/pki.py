@@ -10,8 +10,8 @@ _CA = ["-subj", "/CN=the lab's own CA", "-addext", "basicConstraints=critical,CA
        "-addext", "keyUsage=critical,keyCertSign,cRLSign"]  # fmt: skip
 
 
-def make_pki(directory: Path, host: str, addresses: list[str]) -> Path:
-    """Write what QEMU's x509-dir wants, for a server of that name, and return the CA's file.
+def make_pki(directory: Path, hosts: list[str], addresses: list[str]) -> Path:
+    """Write what QEMU's x509-dir wants, for a server of those names, and return the CA's file.
 
     That is ca-cert.pem, server-cert.pem with its names in subjectAltName, and server-key.pem.
     """
@@ -21,10 +21,10 @@ def make_pki(directory: Path, host: str, addresses: list[str]) -> Path:
     call(["openssl", "req", "-x509", *new_key, "-keyout", ca_key, "-out", ca, "-days", "365", *_CA])
     request, extensions = directory / "server.csr", directory / "server.ext"
     call(
-        ["openssl", "req", *new_key, "-subj", f"/CN={host}"]
+        ["openssl", "req", *new_key, "-subj", f"/CN={hosts[0]}"]
         + ["-keyout", str(directory / "server-key.pem"), "-out", str(request)]
     )
-    names = [f"DNS:{host}", *(f"IP:{address}" for address in addresses)]
+    names = [*(f"DNS:{host}" for host in hosts), *(f"IP:{address}" for address in addresses)]
     extensions.write_text(f"subjectAltName={','.join(names)}\nextendedKeyUsage=serverAuth\n")
     sign = ["openssl", "x509", "-req", "-CAcreateserial", "-days", "365"]
     files = {"-in": request, "-CA": ca, "-CAkey": ca_key, "-extfile": extensions}

@@ -18,8 +18,15 @@ from lab.network import SERVER_ADDRESSES
 from lab.pki import make_pki
 
 HOST = "mysrv"
+HOSTS = [HOST, "mysrv.example"]
+"""The names in its certificate; the second is that of the example policy's server."""
+
 PORTS = {"debianx": 20002, "leaptest": 20004}
-_COLOURS = {"debianx": 0x1F, "leaptest": 0x2F}
+SPARE_PORTS = {"bookkeeping": 20001}
+"""Of consoles that start_console starts when somebody needs them: the example policy's."""
+
+_ALL_PORTS = PORTS | SPARE_PORTS
+_COLOURS = {"debianx": 0x1F, "leaptest": 0x2F, "bookkeeping": 0x4F}
 _CHANNELS = {1: "main", 2: "display", 3: "inputs", 4: "cursor", 5: "playback", 6: "record",
              8: "smartcard", 9: "usbredir", 10: "port", 11: "webdav"}  # fmt: skip
 
@@ -80,7 +87,7 @@ class KvmServer:
     def start(self) -> None:
         """Make the certificates, and start the consoles. Returns when they listen."""
         self._directory.mkdir(mode=0o700)
-        make_pki(self._directory / "pki", HOST, [address for address, _ in SERVER_ADDRESSES])
+        make_pki(self._directory / "pki", HOSTS, [address for address, _ in SERVER_ADDRESSES])
         for name in PORTS:
             self.start_console(name)
 
@@ -88,14 +95,14 @@ class KvmServer:
         """Use a server that another process started; the argument is what it wrote down."""
         for name, was in consoles.items():
             self.consoles[name] = Console(
-                name, PORTS[name], str(was["password"]), int(str(was["pid"]))
+                name, _ALL_PORTS[name], str(was["password"]), int(str(was["pid"]))
             )
 
     def start_console(self, name: str) -> Console:
         """Start the QEMU of a console that isn't running, with a new password."""
         password = secrets.token_hex(6)
         image = self._directory / f"{name}.img"
-        image.write_bytes(boot_sector(name, _COLOURS[name]))
+        image.write_bytes(boot_sector(name[:10], _COLOURS[name]))
         monitor = self._monitor(name)
         monitor.unlink(missing_ok=True)
         with open(self._directory / f"{name}.log", "ab") as output:
@@ -108,7 +115,7 @@ class KvmServer:
                     *("-qmp", f"unix:{monitor},server=on,wait=off"),
                     *("-object", f"secret,id=pw,data={password}"),
                     "-spice",
-                    f"tls-port={PORTS[name]},addr=::,x509-dir={self._directory}/pki"
+                    f"tls-port={_ALL_PORTS[name]},addr=::,x509-dir={self._directory}/pki"
                     ",password-secret=pw",
                 ],
                 output=output,
@@ -119,10 +126,10 @@ class KvmServer:
             if qemu.poll() is not None:
                 why = (self._directory / f"{name}.log").read_text()
                 raise LabError(f"the QEMU of {name} ended with {qemu.returncode}: {why}")
-            return monitor.exists() and self._listens(PORTS[name])
+            return monitor.exists() and self._listens(_ALL_PORTS[name])
 
         wait_until(f"the console {name} listens", listens, 30)
-        self.consoles[name] = Console(name, PORTS[name], password, qemu.pid)
+        self.consoles[name] = Console(name, _ALL_PORTS[name], password, qemu.pid)
         self._remember()
         return self.consoles[name]
 
