@@ -85,9 +85,6 @@ class Office:
         """What a connection to the console comes to, of somebody who has no grant."""
         return self.stage.connect(1030, PORT, group="guest")
 
-    def is_logged_in(self) -> bool:
-        return any(each.user == "charlie" for each in self.lab.sessions())
-
     def console_ports(self) -> list[int]:
         """The viewer's ports, by QEMU's word: a connection that is made anew has another one."""
         return sorted(channel.port for channel in self.lab.server.channels(CONSOLE))
@@ -142,6 +139,16 @@ def office(lab: Lab, stage: Stage, packages: Path) -> Iterator[Office]:
     yield found
     lab.server.stop_console(CONSOLE)
     lab.renew(policy())
+
+
+def test_over_an_installation_from_a_checkout_it_is_not_installed(office: Office) -> None:
+    box = office.lab.workstation
+    box.write_file("/usr/lib/pam-spice/hook", "")
+    done = box.run([*APT, "install", f"{PACKAGES}/pam-spice.deb"], check=False)
+    box.run(["rm", "-r", "/usr/lib/pam-spice"])
+    assert done.returncode != 0
+    assert "pam-spice is set up here from a checkout: run pam-spice uninstall first" in done.stderr
+    assert not office.version()
 
 
 def test_installed_it_enforces_nothing_before_there_is_a_policy(office: Office) -> None:
@@ -260,6 +267,6 @@ def test_purged_it_leaves_nothing(office: Office) -> None:
     office.apt("purge", "pam-spice")
     assert office.state == office.before
     found = office.lab.workstation.shell(
-        rf"find / -xdev \( -path {PACKAGES} -o -path /proc -o -path /sys \) -prune -o "
+        rf"find / /run -xdev \( -path {PACKAGES} -o -path /proc -o -path /sys \) -prune -o "
         r"\( -name '*pam-spice*' -o -name '*pam_spice*' -o -name 'spice-open*' \) -print").stdout
     assert found == ""
