@@ -31,6 +31,7 @@ _PACKAGES_UNITS = "/usr/lib/systemd/system"
 _POLICY_D = "/etc/pam-spice/policy.d"
 _DPKG_STATOVERRIDE = "/usr/bin/dpkg-statoverride"
 _SYSTEMCTL = "/usr/bin/systemctl"
+_DEBCONF_PATIENCE = 30.0  # seconds, for a package that is being installed
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,7 +306,8 @@ def pam_steps() -> list[Step]:
         return []
     count = services(Source(paths.POLICY).parsed.policy)
     return [Step("put the hook into PAM's session stack, after pam_systemd",
-                 lambda: pamstack.is_in_place(count), lambda: pamstack.install(count))]
+                 lambda: pamstack.is_in_place(count),
+                 lambda: pamstack.install(count, _DEBCONF_PATIENCE))]
 
 
 def setup_notes() -> list[str]:
@@ -337,7 +339,7 @@ def setup_notes() -> list[str]:
 
 
 def _remove_pam() -> None:
-    run([pamstack.PAM_AUTH_UPDATE, "--package", "--remove", "pam-spice"])
+    pamstack.update("--remove", "pam-spice", patience=_DEBCONF_PATIENCE)
     os.unlink(pamstack.PROFILE)
 
 

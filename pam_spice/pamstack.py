@@ -1,16 +1,19 @@
 """PAM's session stack: which services may carry the hook, and the lines that call it."""
 
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from conf.files import write_atomically
 from pam_spice import journal
-from pam_spice.run import run
+from pam_spice.run import CommandFailed, run
 
 PROFILE = Path("/usr/share/pam-configs/pam-spice")
 """Where pam-auth-update(8) finds our lines."""
 
 PAM_AUTH_UPDATE = "/usr/sbin/pam-auth-update"
+_LOCKED = "is locked by another process"  # debconf's word
+_PAUSE = 0.2  # seconds between two tries
 _TEMPLATE = Path(__file__).resolve().parent.parent / "conf/system/pam-config"
 COMMON_SESSION = Path("/etc/pam.d/common-session")
 
@@ -87,16 +90,31 @@ def is_in_place(services: Sequence[str]) -> bool:
         return False
 
 
-def install(services: Sequence[str]) -> None:
-    """Put the lines into the session stack. Raises OSError or CommandFailed."""
+def update(*words: str, patience: float = 0.0) -> None:
+    """Run pam-auth-update(8). It asks debconf's database, which one process at a time may use: for
+    so many seconds wait for another's end. Raises CommandFailed."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            run([PAM_AUTH_UPDATE, "--package", *words])
+            return
+        except CommandFailed as error:
+            if _LOCKED not in error.error_output or time.monotonic() >= end:
+                raise
+        time.sleep(_PAUSE)
+
+
+def install(services: Sequence[str], patience: float = 0.0) -> None:
+    """Put the lines into the session stack; ``patience`` is update's. Raises OSError or
+    CommandFailed."""
     for again in (False, True):
         if again:
             # It takes a line that was changed by hand for the admin's own wish, carries it into
             # ours and mixes up our two of the same module. Taken out and put in they are new; what
             # was changed in others' lines stays.
-            run([PAM_AUTH_UPDATE, "--package", "--remove", "pam-spice"])
+            update("--remove", "pam-spice", patience=patience)
         write_atomically(str(PROFILE), profile(services).encode(), 0o644)
-        run([PAM_AUTH_UPDATE, "--package"])
+        update(patience=patience)
         if is_in_place(services):
             return
     raise OSError(f"{COMMON_SESSION} was edited by hand where pam-auth-update writes: run "

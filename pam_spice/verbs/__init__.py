@@ -11,7 +11,7 @@ import os
 import pwd
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from pam_spice import paths
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from conf.model import ParsedPolicy, Policy
     from conf.sources import Content
 
-_PATIENCE = 10.0  # seconds
+_PATIENCE, _MENDING_PATIENCE = 10.0, 60.0  # seconds
 
 YES, NO, USAGE = 0, 1, 2
 """The exit statuses: yes or fine; no, denied or findings; wrong usage or unusable input."""
@@ -53,13 +53,23 @@ def need_set_up() -> None:
         raise UsageError("pam-spice is not set up here: run pam-spice setup")
 
 
-@contextmanager
-def admin_lock() -> Iterator[None]:
+def admin_lock() -> AbstractContextManager[None]:
     """One admin's command at a time works on live sessions. Raises UsageError, OSError."""
+    return _one_at_a_time(paths.ADMIN_LOCK, _PATIENCE)
+
+
+def mend_lock() -> AbstractContextManager[None]:
+    """One setup, uninstall or doctor at a time puts the pieces into place or takes them away: what
+    the one writes starts the other. Raises UsageError, OSError."""
+    return _one_at_a_time(paths.MEND_LOCK, _MENDING_PATIENCE)
+
+
+@contextmanager
+def _one_at_a_time(path: str, patience: float) -> Iterator[None]:
     os.makedirs(paths.RUN, 0o711, exist_ok=True)
     with ExitStack() as held:
         try:
-            held.enter_context(Lock(paths.ADMIN_LOCK, _PATIENCE))
+            held.enter_context(Lock(path, patience))
         except BlockingIOError:
             raise UsageError("another pam-spice command is at work; try again") from None
         yield

@@ -2,8 +2,6 @@
 so, as far as that is for pam-spice to do."""
 
 import argparse
-import os
-import sys
 import time
 from collections.abc import Sequence
 
@@ -13,14 +11,11 @@ from pam_spice.doctor import Look
 from pam_spice.doctor.findings import Finding, Piece
 from pam_spice.doctor.mend import fingerprint, mend, stamp
 from pam_spice.installing import is_in_force
-from pam_spice.locking import Lock
 from pam_spice.reconcile import Reconciliation
 from pam_spice.run import CommandFailed
-from pam_spice.verbs import NO, USAGE, YES, need_root, print_json
+from pam_spice.verbs import NO, YES, mend_lock, need_root, print_json
 
-_LOCK = f"{paths.RUN}/doctor.lock"
 _TOLD = f"{paths.RUN}/doctor.told"
-_PATIENCE = 60.0  # seconds, for another doctor
 
 _BROUGHT = {Piece.POLICY: paths.COMPILED, Piece.SUDOERS: paths.SUDOERS,
             Piece.PAM: str(pamstack.COMMON_SESSION)}
@@ -52,19 +47,14 @@ def run(arguments: argparse.Namespace) -> int:
         return YES
     mended: list[Mended] = []
     if arguments.fix:
-        os.makedirs(paths.RUN, 0o711, exist_ok=True)
-        try:
-            with Lock(_LOCK, _PATIENCE):
-                for _ in range(_MOST_ROUNDS):
-                    before = fingerprint()
-                    mended += _round({piece for piece, _ in mended})
-                    if fingerprint() == before:
-                        break
-                findings = _findings()
-                tell_journal(findings)
-        except BlockingIOError:
-            print("pam-spice: another doctor is at work; try again", file=sys.stderr)
-            return USAGE
+        with mend_lock():
+            for _ in range(_MOST_ROUNDS):
+                before = fingerprint()
+                mended += _round({piece for piece, _ in mended})
+                if fingerprint() == before:
+                    break
+            findings = _findings()
+            tell_journal(findings)
     else:
         findings = _findings()
     is_well = all(finding.is_note for finding in findings)

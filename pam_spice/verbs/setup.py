@@ -7,7 +7,7 @@ from conf.viewer import VIEWER
 from pam_spice import journal
 from pam_spice.installing import carry_out, is_checkout, is_packaged, setup_notes, setup_steps
 from pam_spice.sessions_now import actor
-from pam_spice.verbs import YES, UsageError, need_root
+from pam_spice.verbs import YES, UsageError, mend_lock, need_root
 
 
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -25,8 +25,11 @@ def run(arguments: argparse.Namespace) -> int:
     if is_packaged() and is_checkout():
         raise UsageError("pam-spice is installed here by a package: update that, or remove it "
                          "before this one is set up")
-    carry_out(setup_steps(), arguments.dry_run)
-    if not arguments.dry_run:
+    if arguments.dry_run:
+        carry_out(setup_steps(), dry_run=True)
+    else:
+        with mend_lock():
+            carry_out(setup_steps(), dry_run=False)
         by = actor()
         journal.log(journal.NOTICE, f"setup: pam-spice is set up here (by {by})", event="setup",
                     by=by)

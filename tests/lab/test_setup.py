@@ -62,3 +62,23 @@ def test_uninstall_gives_pam_sudo_viewer_and_firewall_back(installed: Lab) -> No
                      "systemctl list-unit-files --no-legend 'pam-spice*'", check=False).stdout
     assert left == ""
     box.run(["test", "-e", "/etc/pam-spice/policy.yaml"])
+
+
+def test_setup_waits_for_a_doctor_at_work(lab: Lab) -> None:
+    box = lab.workstation
+    doctor = box.popen(["/usr/bin/python3", "-IBc", """
+import sys
+sys.path.insert(0, "/usr/lib/pam-spice")
+from pam_spice.verbs import mend_lock
+with mend_lock():
+    print("at work", flush=True)
+    sys.stdin.readline()
+"""])
+    assert doctor.stdout is not None
+    assert doctor.stdout.readline() == "at work\n"
+    try:
+        waited = box.run(["timeout", "1", "pam-spice", "setup"], check=False)
+    finally:
+        doctor.communicate("\n")
+    assert waited.returncode == 124, waited.stdout
+    box.run(["pam-spice", "setup"])

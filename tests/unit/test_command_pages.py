@@ -29,15 +29,20 @@ def _verbs() -> dict[str, argparse.ArgumentParser]:
 VERBS = _verbs()
 
 
+def shown(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """What is for people; not what a command says to a child of its own."""
+    return [action for action in parser._actions if action.help != argparse.SUPPRESS]
+
+
 def options_of(parser: argparse.ArgumentParser) -> dict[str, str]:
     """Each long option, and what the value is called that it takes; --help aside."""
     return {option: "" if action.nargs == 0 else str(action.metavar or action.dest.upper())
-            for action in parser._actions for option in action.option_strings
+            for action in shown(parser) for option in action.option_strings
             if option.startswith("--") and option != "--help"}
 
 
 def positionals_of(parser: argparse.ArgumentParser) -> list[str]:
-    return [str(action.metavar) for action in parser._actions if not action.option_strings]
+    return [str(action.metavar) for action in shown(parser) if not action.option_strings]
 
 
 def test_the_page_has_the_verbs_that_there_are() -> None:
@@ -58,7 +63,7 @@ def test_the_page_says_what_a_verb_takes(verb: str) -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_page_shows_in_brackets_what_can_be_left_out(verb: str) -> None:
-    for action in VERBS[verb]._actions:
+    for action in shown(VERBS[verb]):
         if action.option_strings and "--help" not in action.option_strings:
             name = action.option_strings[-1].removeprefix("-")
             is_bare = re.search(rf"^\.Fl {name}\b", HEADS[verb], re.MULTILINE) is not None

@@ -113,7 +113,7 @@ def test_what_changes_while_it_mends_is_looked_at_again_three_times_at_most(
 
     monkeypatch.setattr(verb, "fingerprint", lambda: next(looks))
     monkeypatch.setattr(verb, "_round", one_round)
-    monkeypatch.setattr(verb, "_LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(paths, "MEND_LOCK", str(tmp_path / "lock"))
     monkeypatch.setattr(verb, "_TOLD", str(tmp_path / "told"))
     monkeypatch.setattr(paths, "RUN", str(tmp_path))
     assert run(monkeypatch, [], is_fixed=True) == 0
@@ -125,7 +125,7 @@ def test_the_journal_is_told_of_a_finding_once_until_it_is_gone(
     told: list[object] = []
     monkeypatch.setattr(verb, "fingerprint", lambda: [])
     monkeypatch.setattr(verb, "_round", lambda _: [])
-    monkeypatch.setattr(verb, "_LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(paths, "MEND_LOCK", str(tmp_path / "lock"))
     monkeypatch.setattr(verb, "_TOLD", str(tmp_path / "told"))
     monkeypatch.setattr(paths, "RUN", str(tmp_path))
     monkeypatch.setattr(journal, "log", lambda priority, _, **fields: told.append(

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from pam_spice import pamstack
 from pam_spice.pamstack import lets_users_set_its_environment, lines_of
+from pam_spice.run import CommandFailed
 
 
 def stack(directory: Path, **services: str) -> tuple[Path, ...]:
@@ -62,3 +64,61 @@ def test_the_first_directory_that_has_the_service_decides(tmp_path: Path) -> Non
     stack(tmp_path / "usr", login="session required pam_env.so user_readenv=1\n")
     stack(tmp_path / "etc", login="session required pam_unix.so\n")
     assert not lets_users_set_its_environment("login", (tmp_path / "etc", tmp_path / "usr"))
+
+
+class PamAuthUpdate:
+    """Fails with these messages, one a run, then does its work."""
+
+    def __init__(self, *messages: str) -> None:
+        self._messages = list(messages)
+        self.runs: list[list[str]] = []
+
+    def __call__(self, argv: list[str]) -> None:
+        self.runs.append(argv)
+        if self._messages:
+            raise CommandFailed(argv, "exit status 1", self._messages.pop(0))
+
+
+LOCKED = ('debconf: DbDriver "config": /var/cache/debconf/config.dat is locked by another process: '
+          "Resource temporarily unavailable")
+
+
+def update(monkeypatch: pytest.MonkeyPatch, program: PamAuthUpdate, patience: float) -> float:
+    """Run it; the seconds that were waited, on a clock that moves with the waiting."""
+    clock = [0.0]
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+
+    monkeypatch.setattr(pamstack, "run", program)
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("time.sleep", sleep)
+    pamstack.update("--remove", "pam-spice", patience=patience)
+    return clock[0]
+
+
+def test_pam_auth_update_waits_for_another_package_s_use_of_debconf(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    program = PamAuthUpdate(LOCKED, LOCKED)
+    assert 0 < update(monkeypatch, program, patience=30) < 30
+    assert program.runs == [
+        ["/usr/sbin/pam-auth-update", "--package", "--remove", "pam-spice"]] * 3
+
+
+def test_it_waits_no_longer_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = PamAuthUpdate(*[LOCKED] * 1000)
+    with pytest.raises(CommandFailed):
+        update(monkeypatch, program, patience=30)
+    assert 100 < len(program.runs) < 200
+
+
+@pytest.mark.parametrize(("message", "patience"), [
+    (LOCKED, 0.0),  # as in the minutely run, which holds everybody's lock
+    ("no such file", 30.0),
+])
+def test_otherwise_a_failure_is_one_at_once(
+        monkeypatch: pytest.MonkeyPatch, message: str, patience: float) -> None:
+    program = PamAuthUpdate(message)
+    with pytest.raises(CommandFailed):
+        update(monkeypatch, program, patience)
+    assert len(program.runs) == 1
