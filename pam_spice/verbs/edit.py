@@ -93,7 +93,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _ask(question: str) -> str:
     try:
-        return input(question)
+        # input() would lose an interrupt that comes just after the question is shown.
+        print(question, end="", flush=True)
+        answer = sys.stdin.readline()
+        if not answer:
+            raise EOFError
+        return answer.rstrip("\n")
     except (EOFError, KeyboardInterrupt):
         _say("")  # what is said next begins a line of its own
         raise

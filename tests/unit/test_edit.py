@@ -1,6 +1,7 @@
 """An edit of the policy: nothing is lost, nothing is overwritten, nothing is saved unasked."""
 
 import argparse
+import io
 import os
 import shutil
 import signal
@@ -419,9 +420,10 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_verb_s_status_tells_how_it_ended(
         room: Path, monkeypatch: pytest.MonkeyPatch, text: str, answer: str | None,
         status: int) -> None:
-    person = Person([text], [answer] if answer else [])
+    person = Person([text], [])
     monkeypatch.setattr(edit, "run_interactive", lambda argv: person.editor(argv[-1]))
-    monkeypatch.setattr("builtins.input", person.ask)
+    typed = io.StringIO(f"{answer}\n" if answer else "")
+    monkeypatch.setattr(sys.stdin, "readline", typed.readline)
     try:
         assert edit.run(arguments(str(room / "policy.yaml"))) == status
     finally:
