@@ -30,9 +30,12 @@ def hold(user: str, service: str, tty: str, environment: dict[str, str]) -> None
     session = _Session(user, service)
     if session.code == _SUCCESS:
         session.set_up(tty, environment)
-        _say(session.open())
-        sys.stdin.read()
-        _say(session.close())
+        try:
+            _say(session.open())
+            sys.stdin.read()
+        finally:  # who asked may be gone, and does not listen
+            closed = session.close()
+        _say(closed)
     else:
         _say({"code": session.code, "reason": "pam_start failed", "session": ""})
 
