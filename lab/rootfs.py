@@ -30,6 +30,7 @@ PACKAGES = """
     openssh-client cron at nftables iproute2 iptables procps util-linux tzdata
     python3 python3-yaml python3-holidays python3-rich python3-defusedxml python3-pampy
     virt-viewer spice-client-gtk xvfb xdotool imagemagick x11-utils x11-xserver-utils xauth
+    python3-gi gir1.2-gtk-3.0 libgtk-3-bin librsvg2-common dunst
     libnotify-bin lightdm lightdm-gtk-greeter openbox fonts-dejavu-core
     pamtester netcat-openbsd strace tmux iputils-ping socat
     firewalld ufw docker.io

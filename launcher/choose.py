@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from launcher.consoles import Console
+from launcher.language import gettext as _
 from launcher.refusal import USAGE, Refused
 from launcher.words import not_now, printable, table
 
@@ -21,8 +22,8 @@ def named(consoles: Sequence[Console], name: str, now: int) -> Console:
             if not console.is_open:
                 raise Refused(not_now([console], now))
             return console
-    raise Refused(f"{printable(name)} is not one of your consoles "
-                  f"(yours: {', '.join(console.name for console in consoles)})")
+    raise Refused(_("{console} is not one of your consoles (yours: {consoles})").format(
+        console=printable(name), consoles=", ".join(console.name for console in consoles)))
 
 
 def open_now(consoles: Sequence[Console], now: int) -> list[Console]:
@@ -35,20 +36,20 @@ def open_now(consoles: Sequence[Console], now: int) -> list[Console]:
 
 def name_one(consoles: Sequence[Console]) -> Refused:
     """What to answer where several are open and nobody can be asked."""
-    return Refused(f"several consoles are open, name one: spice-open "
-                   f"{'|'.join(console.name for console in consoles)}", USAGE)
+    return Refused(_("several consoles are open, name one: spice-open {consoles}").format(
+        consoles="|".join(console.name for console in consoles)), USAGE)
 
 
 def ask(consoles: Sequence[Console], now: int, read_line: Callable[[], str],
-        write: Callable[[str], None]) -> Console | None:
+        write: Callable[[str], None], in_use: Sequence[str] = ()) -> Console | None:
     """Let the person choose; None if he doesn't want any.
 
     ``read_line`` returns a line with its newline, and an empty text at the end of input.
     """
-    for number, line in enumerate(table(consoles, now), 1):
+    for number, line in enumerate(table(consoles, now, in_use), 1):
         write(f"{number:3}  {line}\n")
     while True:
-        write(f"Which one? (1-{len(consoles)}, q to quit) ")
+        write(_("Which one? (1-{count}, q to quit)").format(count=len(consoles)) + " ")
         line = read_line()
         answer = line.strip()
         if not line or answer in ("q", "Q"):

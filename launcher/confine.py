@@ -19,6 +19,7 @@ import struct
 import sys
 
 from conf.viewer import VIEWER
+from launcher.language import gettext as _
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every architecture
 _EXECUTE, _READ_FILE = 1, 4  # linux/landlock.h, LANDLOCK_ACCESS_FS_*
@@ -31,6 +32,7 @@ _READABLE = ("/usr", "/lib", "/lib32", "/lib64", "/etc", "/proc", "/sys", "/var/
              "/run/netconfig", "/run/udev")
 _NOEXEC = ("/usr/libexec/sudo/sudo_noexec.so", "/usr/lib/sudo/sudo_noexec.so")
 _MOST_COOKIES = 65536  # bytes of an Xauthority file
+_MESSAGES = "virt-viewer"  # whose debugging messages are printed; launcher.diagnosis reads them
 
 
 class NoLandlock(Exception):
@@ -43,7 +45,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def main(arguments: list[str]) -> int:
     """Become the viewer, with these arguments. Returns only where that failed: 1."""
     if os.geteuid() == 0 or os.getuid() != os.geteuid() or os.getgid() != os.getegid():
-        return _fail("must be run by a user through sudo -g, as spice-open does")
+        return _fail(_("must be run by a user through sudo -g, as spice-open does"))
     try:
         _clean_descriptors()
         environment = {**os.environ, **_cookies(os.environ)}
@@ -52,15 +54,17 @@ def main(arguments: list[str]) -> int:
             _confine([VIEWER, _loader()], [argument.partition("=")[2] for argument in arguments
                                            if argument.startswith("--spice-ca-file=")])
         except NoLandlock:
-            sys.stderr.write("this system has no Landlock: the viewer is not confined\n")
+            sys.stderr.write(_("this system has no Landlock: the viewer is not confined") + "\n")
             environment.update(_without_children())
+        if stat.S_ISFIFO(os.fstat(1).st_mode):  # else nobody reads them
+            environment["G_MESSAGES_DEBUG"] = _MESSAGES
         os.execve(VIEWER, [VIEWER, *arguments], environment)  # noqa: S606
     except OSError as error:
         return _fail(f"{error.strerror} ({error.filename or VIEWER})")
 
 
 def _fail(what: str) -> int:
-    sys.stderr.write(f"the viewer can't be started: {what}\n")
+    sys.stderr.write(_("the viewer can't be started: {reason}").format(reason=what) + "\n")
     return 1
 
 

@@ -21,10 +21,12 @@ _UTC: Offsets = ((0, 0),)
 class Console:
     """One of the user's consoles, as it is at one instant."""
 
-    __slots__ = ("ca_file", "host", "is_open", "name", "next", "port", "until", "zone")
+    __slots__ = ("addresses", "ca_file", "host", "is_open", "name", "next", "port", "until", "zone",
+                 "zone_name")
 
     def __init__(self, name: str, host: str, port: int, ca_file: str, is_open: bool,
-                 until: int | None, next_: int | None, zone: Offsets) -> None:
+                 until: int | None, next_: int | None, zone: Offsets, zone_name: str = "",
+                 addresses: tuple[str, ...] = ()) -> None:
         self.name = name
         self.host = host
         self.port = port
@@ -33,6 +35,8 @@ class Console:
         self.until = until  # when it closes, if it is open; None: no end within the horizon
         self.next = next_  # when it opens next, if it is closed; None: not within the horizon
         self.zone = zone  # in which its times are told
+        self.zone_name = zone_name
+        self.addresses = addresses  # its server's
 
 
 def consoles_of(record: Record, now: float) -> list[Console]:
@@ -53,12 +57,13 @@ def _console(grants: list[GrantLine], offsets: dict[str, Offsets], now: int) -> 
     until = intervals[0][1] if is_open and intervals[0][1] < horizon else None
     upcoming = intervals[0][0] if intervals and not is_open else None
     one = grants[0]
+    zone = _zone(grants, offsets)
     return Console(one.console, one.host, one.port, one.ca_file, is_open, until, upcoming,
-                   _zone(grants, offsets))
+                   offsets.get(zone, _UTC), zone, one.addresses)
 
 
-def _zone(grants: Iterable[GrantLine], offsets: dict[str, Offsets]) -> Offsets:
+def _zone(grants: Iterable[GrantLine], offsets: dict[str, Offsets]) -> str:
     for grant in grants:
         for zone, _, _ in grant.windows or ():
-            return offsets[zone]
-    return next(iter(offsets.values()), _UTC)  # the policy's own
+            return zone
+    return next(iter(offsets), "UTC")  # the policy's own

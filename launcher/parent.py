@@ -5,6 +5,8 @@ It enforces nothing: the kernel ends the connection to the second, whether this 
 
 from __future__ import annotations
 
+from launcher.desktop import CANCELLED, NO_WINDOW
+from launcher.language import gettext as _
 from launcher.refusal import NO, YES
 from launcher.words import closing_soon, time_is_over
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     import signal
 
     from launcher.consoles import Console
+    from launcher.diagnosis import Diagnosis
     from launcher.surroundings import Surroundings
 else:
     import _signal as signal  # without its enums: they take 5 ms
@@ -41,14 +44,22 @@ def accompany(world: Surroundings, console: Console) -> int:
         logged_in, current = world.console()
         why = why_closed(console, logged_in, current, now)
         if why is not None:
-            world.announce(why)
+            world.explain(why)
             _see_off(world, _LEAVE_VIEWER)
             return YES
         assert current is not None
         console = current
+        heard = world.heard()
+        failure = heard.failure(console)
+        if failure is not None:
+            _see_off(world, 0)  # it shows that it is unable to connect, and not why
+            world.explain(failure)
+            return NO
         if status is not None:
-            text, result = why_ended(console.name, status, started)
-            world.tell(text)
+            text, result = why_ended(console, status, started, heard, world.password_notes())
+            # What the person has done himself needs no window.
+            is_known = text in (_("closed"), not_opened(console))
+            (world.tell if is_known else world.explain)(text)
             return result
         due = warnings_due(console, now)
         if due > warned:
@@ -56,7 +67,7 @@ def accompany(world: Surroundings, console: Console) -> int:
         warned = due  # falls again when the clock is set back or the time is made longer
         if world.wait(next_look(console, now, started)):
             _see_off(world, 0)
-            world.tell("closed" if started else f"{console.name} was not opened")
+            world.tell(_("closed") if started else not_opened(console))
             return YES if started else NO
 
 
@@ -81,24 +92,49 @@ def why_closed(before: Console, logged_in: bool, current: Console | None,
                now: float) -> str | None:
     """Why the console that was open ``before`` is not any more; None: it is open."""
     if not logged_in:
-        return f"{before.name} was closed: your login has ended, or your consoles were taken back"
+        return _("{console} was closed: your login has ended, or your consoles were taken "
+                 "back").format(console=before.name)
     if current is not None and current.is_open:
         return None
     if current is not None and before.until is not None and before.until <= now:
         return time_is_over(current, before.until, int(now))
-    return f"{before.name} was closed by the administrator; spice-open --list shows what you have"
+    return _("{console} was closed by the administrator; spice-open --list shows what you "
+             "have").format(console=before.name)
 
 
-def why_ended(name: str, status: int, started: bool) -> tuple[str, int]:
+def not_opened(console: Console) -> str:
+    """What is said where the person himself has broken it off."""
+    return _("{console} was not opened").format(console=console.name)
+
+
+def why_ended(console: Console, status: int, started: bool, heard: Diagnosis,
+              notes: str) -> tuple[str, int]:
     """Words and exit status for a viewer that ended while its console was open."""
-    if status == 0 or status in (-signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP):
-        return "closed", YES
+    name = console.name
+    if status == 0:
+        why = heard.ending(console)
+        return (_("closed"), YES) if why is None else (why, YES if heard.was_opened else NO)
+    if status in (-signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP):
+        return _("closed"), YES
     if status < 0:
-        return f"the viewer of {name} was ended by signal {-status}; try again", NO
+        return _("the viewer of {console} was ended by signal {number}; try again").format(
+            console=name, number=-status), NO
     if not started and status == 1:
-        return f"{name} was not opened: see the message above", NO
-    return (f"the viewer of {name} ended with an error (status {status}); try again, or ask your "
-            f"administrator"), NO
+        return _why_not_started(console, heard, notes), NO
+    return _("the viewer of {console} ended with an error (status {status}); try again, or ask "
+             "your administrator").format(console=name, status=status), NO
+
+
+def _why_not_started(console: Console, heard: Diagnosis, notes: str) -> str:
+    if notes.endswith(CANCELLED):
+        return not_opened(console)
+    if notes.endswith(NO_WINDOW):
+        return _("{console} was not opened: there is no window here that could ask for your "
+                 "password; run spice-open in a terminal").format(console=console.name)
+    if heard.last:
+        return _("{console} was not opened; sudo says: {words}").format(
+            console=console.name, words=heard.last.removeprefix("sudo: "))
+    return _("{console} was not opened: see the message above").format(console=console.name)
 
 
 def _see_off(world: Surroundings, grace: float) -> None:
@@ -112,7 +148,7 @@ def _see_off(world: Surroundings, grace: float) -> None:
         wants_end = world.wait(max(0.01, min(LONGEST_WAIT, end - world.now())))
     if world.status() is None:
         world.stop()
-        for _ in range(int(_LEAVE_SUDO * 10)):
+        for _attempt in range(int(_LEAVE_SUDO * 10)):
             if world.status() is not None:
                 break
             world.wait(0.1)

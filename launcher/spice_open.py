@@ -7,12 +7,13 @@ import sys
 import time
 
 from conf.viewer import VIEWER_GROUP, viewer_command
-from launcher import choose
+from launcher import choose, desktop
 from launcher.consoles import Console, consoles_of
+from launcher.language import gettext as _
 from launcher.login import own_record, still_open
 from launcher.refusal import NO, YES, Refused
-from launcher.tell import has_screen, notify, say
-from launcher.viewing import Viewing
+from launcher.tell import has_screen, say
+from launcher.viewing import SUDO, Viewing
 from launcher.words import greeting, table
 
 TYPE_CHECKING = False  # see launcher
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
     from session.logind import LogindSession
     from session.records import Record
-
-SUDO = "/usr/bin/sudo"
 
 
 class Options:
@@ -47,9 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except Refused as refusal:
-        say(refusal.message)
-        if not sys.stderr.isatty():  # started from a menu: nobody reads stderr
-            notify(refusal.message)
+        _say_to_the_person(refusal.message)
         return refusal.status
     except KeyboardInterrupt:
         say("")
@@ -59,13 +56,21 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return NO
     except Exception as error:
-        say(f"spice-open has failed ({type(error).__name__}: {error}): tell your administrator")
+        _say_to_the_person(_("spice-open has failed ({error}): tell your administrator").format(
+            error=f"{type(error).__name__}: {error}"))
         return NO
 
 
-def sudo_command(console: Console) -> list[str]:
-    """The one command line that the console's line in sudoers allows."""
-    return [SUDO, "-g", VIEWER_GROUP, "--",
+def _say_to_the_person(text: str) -> None:
+    say(text)
+    if desktop.is_desktop():  # nobody reads stderr
+        desktop.show(text)
+
+
+def sudo_command(console: Console, options: tuple[str, ...] = ()) -> list[str]:
+    """The one command line that the console's line in sudoers allows, with options of sudo's own
+    that say how it asks."""
+    return [SUDO, *options, "-g", VIEWER_GROUP, "--",
             *viewer_command(console.host, console.port, console.ca_file)]
 
 
@@ -75,7 +80,7 @@ def _parse(words: list[str]) -> Options:
     parser = command_line()
     options = parser.parse_args(words, Options())
     if options.list and options.console is not None:
-        parser.error("--list shows all your consoles: leave out CONSOLE")
+        parser.error(_("--list shows all your consoles: leave out CONSOLE"))
     return options
 
 
@@ -83,14 +88,16 @@ def command_line() -> argparse.ArgumentParser:
     """What the command takes."""
     import argparse
 
+    # It looks its own words up in a catalogue of its caller's, and under this name.
+    argparse._ = _  # type: ignore[attr-defined]
     parser = argparse.ArgumentParser(
-        prog="spice-open", description="Open one of your consoles.", allow_abbrev=False,
-        epilog="Without CONSOLE it opens the one that is open now, or lets you choose.")
-    parser.add_argument("console", metavar="CONSOLE", nargs="?")
+        prog="spice-open", description=_("Open one of your consoles."), allow_abbrev=False,
+        epilog=_("Without CONSOLE it opens the one that is open now, or lets you choose."))
+    parser.add_argument("console", metavar=_("CONSOLE"), nargs="?")
     modes = parser.add_mutually_exclusive_group()
-    modes.add_argument("--list", action="store_true", help="show your consoles and their times")
+    modes.add_argument("--list", action="store_true", help=_("show your consoles and their times"))
     modes.add_argument("--print", action="store_true",
-                       help="show the command that would be run, and don't run it")
+                       help=_("show the command that would be run, and don't run it"))
     return parser
 
 
@@ -98,9 +105,11 @@ def _run(options: Options) -> int:
     session, record = own_record()
     consoles = consoles_of(record, time.time())
     if not consoles:
-        raise Refused("no console is granted to you; ask your administrator")
+        raise Refused(_("no console is granted to you; ask your administrator"))
     if options.list:
-        print("\n".join(table(consoles, int(time.time()))))
+        from launcher.connections import in_use
+
+        print("\n".join(table(consoles, int(time.time()), in_use(consoles))))
         return YES
     console = _choose(record, consoles, options.console)
     if console is None:
@@ -120,14 +129,26 @@ def _choose(record: Record, consoles: list[Console], name: str | None) -> Consol
     open_now = choose.open_now(consoles, now)
     if len(open_now) == 1:
         return open_now[0]
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise choose.name_one(open_now)
-    chosen = choose.ask(open_now, now, sys.stdin.readline, _prompt)
+    chosen = _ask(consoles, open_now, now)
     if chosen is None:
         return None
     # He may have taken his time.
     now = int(time.time())
-    return choose.named(consoles_of(record, now), chosen.name, now)
+    return choose.named(consoles_of(record, now), chosen, now)
+
+
+def _ask(consoles: list[Console], open_now: list[Console], now: int) -> str | None:
+    from launcher.connections import in_use
+
+    if desktop.is_desktop():
+        try:
+            return desktop.choose(consoles, now, in_use(consoles))
+        except desktop.NoToolkit:
+            raise choose.name_one(open_now) from None
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise choose.name_one(open_now)
+    chosen = choose.ask(open_now, now, sys.stdin.readline, _prompt, in_use(open_now))
+    return chosen.name if chosen else None
 
 
 def _prompt(text: str) -> None:
@@ -137,7 +158,7 @@ def _prompt(text: str) -> None:
 
 def _open(session: LogindSession, record: Record, console: Console) -> int:
     if not has_screen():
-        raise Refused("there is no screen for the viewer here: run spice-open in your desktop")
+        raise Refused(_("there is no screen for the viewer here: run spice-open in your desktop"))
     print(greeting(record.user, console, int(time.time())), flush=True)
 
     def as_it_is(now: float) -> tuple[bool, Console | None]:
@@ -147,10 +168,12 @@ def _open(session: LogindSession, record: Record, console: Console) -> int:
         return True, next((each for each in consoles_of(current, now)
                            if each.name == console.name), None)
 
+    notes = desktop.PasswordNotes(console.name) if desktop.is_desktop() else None
     try:
-        viewing = Viewing(sudo_command(console), as_it_is)
+        viewing = Viewing(sudo_command(console, ("-A",) if notes else ()), as_it_is, notes)
     except OSError as error:
-        raise Refused(f"{SUDO} can't be run ({error.strerror}): ask your administrator") from None
+        raise Refused(_("{program} can't be run ({error}): ask your administrator").format(
+            program=SUDO, error=error.strerror)) from None
     from launcher.parent import accompany  # while sudo starts
 
     return accompany(viewing, console)

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from launcher.consoles import Console
+from launcher.diagnosis import Diagnosis
 
 
 class Surroundings(Protocol):
@@ -26,8 +27,18 @@ class Surroundings(Protocol):
     def stop(self) -> None:
         """End the viewer."""
 
+    def heard(self) -> Diagnosis:
+        """What sudo and the viewer have said so far."""
+
+    def password_notes(self) -> str:
+        """How the windows went in which sudo asked for the password: see ``desktop``."""
+
     def tell(self, text: str) -> None:
         """Say it on the terminal."""
 
     def announce(self, text: str) -> None:
-        """Say it on the terminal and on the desktop."""
+        """Say it on the terminal and in a notification."""
+
+    def explain(self, text: str) -> None:
+        """Say what the person has to know whenever he looks: on the desktop in a window that
+        stays."""

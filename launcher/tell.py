@@ -36,12 +36,16 @@ def notify(text: str) -> int | None:
 
     Nobody waits for it: without a notification service it takes its time.
     """
+    return start([NOTIFY, "--app-name=spice-open", "--icon=spice-open", "--", "spice-open", text])
+
+
+def start(command: list[str]) -> int | None:
+    """Start a program that shows something, and leave it alone; None where it can't be."""
     if not has_screen():
         return None
     try:
         return os.posix_spawn(
-            NOTIFY, [NOTIFY, "--app-name=spice-open", "--", "spice-open", text], os.environ,
-            setsigmask=(),
+            command[0], command, os.environ, setsigmask=(),
             file_actions=[(os.POSIX_SPAWN_OPEN, descriptor, "/dev/null", os.O_RDWR, 0)
                           for descriptor in (0, 1, 2)])
     except OSError:

@@ -1,4 +1,4 @@
-"""Instants and consoles in plain words. Pure."""
+"""Instants and consoles in plain words, in the person's language and by his conventions."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from time import gmtime, strftime
 
 from conf.intervals import DAY, UNKNOWN, Offsets
 from launcher.consoles import HORIZON, Console
+from launcher.conventions import conventions
+from launcher.language import gettext as _
+from launcher.language import ngettext
 
 TYPE_CHECKING = False  # see launcher
 if TYPE_CHECKING:
@@ -14,62 +17,83 @@ if TYPE_CHECKING:
 _DAYS_WITHOUT_DATE = 6
 """How many days ahead a weekday's name alone says which day is meant."""
 
+_EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday; Monday is 0
 
-def _wall(instant: int, zone: Offsets) -> tuple[int, int]:
-    """The wall clock as days since 1970-01-01 and seconds since that day's midnight."""
+
+def _offset(instant: int, zone: Offsets) -> int:
     offset = zone[0][1]
     for since, value in zone:
         if since <= instant and value != UNKNOWN:
             offset = value
-    return divmod(instant + offset, DAY)
+    return offset
+
+
+def _wall(instant: int, zone: Offsets) -> tuple[int, int]:
+    """The wall clock as days since 1970-01-01 and seconds since that day's midnight."""
+    return divmod(instant + _offset(instant, zone), DAY)
 
 
 def clock(instant: int, zone: Offsets) -> str:
     """``12:00``; ``12:00:20`` where there are seconds."""
-    _, second = _wall(instant, zone)
-    text = f"{second // 3600:02}:{second // 60 % 60:02}"
-    return f"{text}:{second % 60:02}" if second % 60 else text
+    _day, second = _wall(instant, zone)
+    pattern = conventions().seconds if second % 60 else conventions().clock
+    return strftime(pattern, gmtime(second))
 
 
 def day_and_clock(instant: int, now: int, zone: Offsets) -> str:
     """``Tue 08:00``; ``Tue 2026-12-01 08:00`` where the weekday alone may be taken for another."""
-    day, _ = _wall(instant, zone)
-    today, _ = _wall(now, zone)
-    is_near = 0 <= day - today <= _DAYS_WITHOUT_DATE
-    # In English, whatever LC_TIME is: nothing here calls setlocale(3).
-    named = strftime("%a" if is_near else "%a %Y-%m-%d", gmtime(day * DAY))
-    return f"{named} {clock(instant, zone)}"
+    day, _second = _wall(instant, zone)
+    today, _second = _wall(now, zone)
+    names = (_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun"))
+    words = [names[(day + _EPOCH_WEEKDAY) % 7], clock(instant, zone)]
+    if not 0 <= day - today <= _DAYS_WITHOUT_DATE:
+        words.insert(1, strftime(conventions().date, gmtime(day * DAY)))
+    return " ".join(words)
 
 
-def minutes(seconds: float) -> str:
-    """A time still to go, in whole minutes, rounded up."""
-    count = max(1, -int(-seconds // 60))
-    return f"{count} minute{'s' if count > 1 else ''}"
+def _zone(instant: int, console: Console) -> str:
+    """`` Europe/Berlin`` where the workstation's own clock shows another time, else nothing."""
+    here = conventions().offset(instant)
+    is_known = here is not None and console.zone_name
+    return f" {console.zone_name}" if is_known and here != _offset(instant, console.zone) else ""
+
+
+def _moment(instant: int, now: int, console: Console) -> str:
+    return day_and_clock(instant, now, console.zone) + _zone(instant, console)
+
+
+def _time_of_day(instant: int, console: Console) -> str:
+    return clock(instant, console.zone) + _zone(instant, console)
 
 
 def state(console: Console, now: int) -> str:
     """``open until Tue 12:00``, ``open``, ``closed, next Tue 08:00`` or ``closed``."""
     if console.is_open:
         if console.until is None:
-            return "open"
-        return f"open until {day_and_clock(console.until, now, console.zone)}"
+            return _("open")
+        return _("open until {time}").format(time=_moment(console.until, now, console))
     if console.next is None:
-        return "closed"
-    return f"closed, next {day_and_clock(console.next, now, console.zone)}"
+        return _("closed")
+    return _("closed, next {time}").format(time=_moment(console.next, now, console))
 
 
-def table(consoles: Sequence[Console], now: int) -> list[str]:
-    """A line for each console: name, server, state."""
+def table(consoles: Sequence[Console], now: int, in_use: Sequence[str] = ()) -> list[str]:
+    """A line for each console: name, server, state, and whether the person has it open."""
     names = max((len(console.name) for console in consoles), default=0)
     hosts = max((len(console.host) for console in consoles), default=0)
     return [f"{console.name:{names}}  {console.host:{hosts}}  {state(console, now)}"
+            + (f"  {_('in use by you')}" if console.name in in_use else "")
             for console in consoles]
 
 
 def greeting(user: str, console: Console, now: int) -> str:
     """What is about to happen, and until when."""
-    text = f"Hello {user}: opening {console.name} on {console.host}"
-    return text if console.until is None else f"{text}, {state(console, now)}"
+    if console.until is None:
+        return _("Hello {user}: opening {console} on {server}").format(
+            user=user, console=console.name, server=console.host)
+    return _("Hello {user}: opening {console} on {server}, open until {time}").format(
+        user=user, console=console.name, server=console.host,
+        time=_moment(console.until, now, console))
 
 
 def not_now(consoles: Sequence[Console], now: int) -> str:
@@ -77,27 +101,31 @@ def not_now(consoles: Sequence[Console], now: int) -> str:
     lines = []
     for console in sorted(consoles, key=lambda console: (console.next is None, console.next or 0)):
         if console.next is None:
-            lines.append(f"not now: there is no time for {console.name} in the next "
-                         f"{HORIZON // DAY} days; ask your administrator")
+            lines.append(_("not now: there is no time for {console} in the next {count} days; ask "
+                           "your administrator").format(console=console.name,
+                                                        count=HORIZON // DAY))
         else:
-            lines.append(f"not now: your next time for {console.name} is "
-                         f"{day_and_clock(console.next, now, console.zone)}")
+            lines.append(_("not now: your next time for {console} is {time}").format(
+                console=console.name, time=_moment(console.next, now, console)))
     return "\n".join(lines)
 
 
 def closing_soon(console: Console, now: float) -> str:
-    """A warning; ``console`` has an end."""
+    """A warning; ``console`` has an end. The minutes to go are rounded up."""
     assert console.until is not None
-    return (f"{console.name} closes in {minutes(console.until - now)}, "
-            f"at {clock(console.until, console.zone)}")
+    count = max(1, -int(-(console.until - now) // 60))
+    return ngettext("{console} closes in {count} minute, at {time}",
+                    "{console} closes in {count} minutes, at {time}", count).format(
+        console=console.name, count=count, time=_time_of_day(console.until, console))
 
 
 def time_is_over(console: Console, ended: int, now: int) -> str:
     """Why a console closed that is now ``console``, and when it opens again."""
-    text = f"your time for {console.name} ended at {clock(ended, console.zone)}"
+    when = _time_of_day(ended, console)
     if console.next is None:
-        return text
-    return f"{text}; next {day_and_clock(console.next, now, console.zone)}"
+        return _("your time for {console} ended at {time}").format(console=console.name, time=when)
+    return _("your time for {console} ended at {time}; next {next}").format(
+        console=console.name, time=when, next=_moment(console.next, now, console))
 
 
 def printable(text: str) -> str:

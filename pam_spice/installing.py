@@ -23,6 +23,7 @@ from pam_spice.run import CommandFailed, run
 
 _SOURCE = Path(__file__).resolve().parent.parent
 _TREES = (*layout.PACKAGES, "man", "docs")
+_ICONS = "/usr/share/icons/hicolor"
 UNITS = ("pam-spice-guard.service", "pam-spice-reconcile.timer", "pam-spice-reconcile.path",
          "pam-spice-watch.service", "pam-spice-doctor.timer", "pam-spice-doctor.path")
 SERVICES = ("pam-spice-reconcile.service", "pam-spice-doctor.service")  # started by the others
@@ -108,8 +109,9 @@ def _file_steps() -> list[Step]:
         steps += [Step(f"copy {package} to {paths.PREFIX}", _tree_is_copied(package),
                        _copy_tree(package)) for package in _TREES]
     for files, mode in ((layout.PROGRAMS, 0o755), (layout.DATA, 0o644)):
-        steps += [_file(target, (_SOURCE / name).read_bytes(), mode)
-                  for name, target in files.items()]
+        for name, target in files.items():
+            step = _file(target, (_SOURCE / name).read_bytes(), mode)
+            steps.append(_in_icon_cache(step) if target.startswith(f"{_ICONS}/") else step)
     for unit in (*UNITS, *SERVICES):
         steps.append(_file(f"{_UNIT_DIRECTORY}/{unit}",
                            (_SOURCE / "conf/system" / unit).read_bytes(), 0o644))
@@ -189,6 +191,15 @@ def _file(path: str, content: bytes, mode: int) -> Step:
         write_atomically(path, content, mode)
 
     return Step(f"write {path}", is_done, execute)
+
+
+def _in_icon_cache(step: Step) -> Step:
+    def execute() -> None:
+        step.execute()
+        # Toolkits look only there when they judge whether their cache of icons is still true.
+        os.utime(_ICONS)
+
+    return Step(step.describe, step.is_done, execute)
 
 
 def _remove(path: str) -> Step:

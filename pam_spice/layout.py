@@ -10,6 +10,8 @@ PROGRAMS = {
     "conf/system/bin/hook": f"{paths.PREFIX}/hook",
     "conf/system/bin/watch": f"{paths.PREFIX}/watch",
     "conf/system/bin/viewer": CONFINER,
+    "conf/system/bin/window": f"{paths.PREFIX}/window",
+    "conf/system/bin/askpass": f"{paths.PREFIX}/askpass",
     "conf/system/bin/pam-spice": "/usr/sbin/pam-spice",
     "conf/system/bin/spice-open": "/usr/bin/spice-open",
 }

@@ -186,6 +186,22 @@ print(open("/run/elsewhere.pem").read())
     assert result.stdout == "x\n", result.stderr
 
 
+def test_the_viewer_tells_its_messages_where_the_launcher_reads_them_and_nowhere_else() -> None:
+    isolate()
+    code = "import os, sys; print(os.environ.get('G_MESSAGES_DEBUG'), file=sys.stderr)"
+    told = {"G_MESSAGES_DEBUG": "all"}
+    assert confined(code) == "virt-viewer"
+    assert confined(code, environment=told) == "virt-viewer", "not what the user asks for"
+    script = (f"import sys; sys.path.insert(0, {str(PREFIX)!r})\n"
+              "from launcher.confine import main\nsys.exit(main(sys.argv[1:]))")
+    for stdout in (subprocess.DEVNULL, open("/tmp/log", "w")):
+        result = subprocess.run(
+            [PYTHON, "-I", "-S", "-c", script, "-c", code], user=ANNE, group=VIEWER_GID,
+            extra_groups=[], stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=20,
+            env={"HOME": str(HOME)})
+        assert result.stderr == "None\n"
+
+
 def test_it_writes_where_its_user_can_write() -> None:
     isolate()
     assert confined("print(open('/run/home/picture.png', 'wb').write(b'x'))") == "1"

@@ -9,6 +9,8 @@ import hypothesis
 import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
 
+import launcher.conventions
+import launcher.language
 import pam_spice.run
 
 # No database of examples: a failure prints how to play it again.
@@ -25,6 +27,12 @@ _DOORS = ["posix_spawn", "posix_spawnp", "system", "popen", "fork", "forkpty", "
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", default=False,
                      help="write the golden files anew from what the code says now")
+
+
+@pytest.fixture(autouse=True)
+def _english_whatever_the_environment_says() -> None:
+    launcher.language.speak(None)
+    launcher.conventions.adopt(launcher.conventions.Conventions())
 
 
 @pytest.fixture(autouse=True)

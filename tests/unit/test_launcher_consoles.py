@@ -219,7 +219,9 @@ def test_the_list_is_aligned() -> None:
     (600, "10 minutes"), (599.9, "10 minutes"), (300, "5 minutes"), (61, "2 minutes"),
     (60, "1 minute"), (3, "1 minute"), (0, "1 minute")])
 def test_time_to_go_is_told_in_whole_minutes(seconds: float, text: str) -> None:
-    assert words.minutes(seconds) == text
+    end = at("2026-11-23T12:00")
+    console = only(record(grant("webdev", "Mon 08:00-12:00")), end - 3600)
+    assert words.closing_soon(console, end - seconds) == f"webdev closes in {text}, at 12:00"
 
 
 def test_what_was_typed_can_not_move_the_cursor() -> None:

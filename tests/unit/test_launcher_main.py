@@ -1,12 +1,18 @@
 """``spice-open`` as a whole, without a program being started."""
 
+import os
+import shlex
 from pathlib import Path
 
 import pytest
 
+import launcher.desktop
 import launcher.login
 import launcher.spice_open
+import launcher.windows
 from conf.grantline import GrantLine
+from launcher.consoles import Console
+from launcher.language import speak
 from launcher.refusal import Refused
 from launcher.spice_open import main
 from launcher.whoami import Caller
@@ -88,6 +94,142 @@ def test_without_a_screen_nothing_is_started(
     assert main([]) == 1
     assert capsys.readouterr().err == (
         "there is no screen for the viewer here: run spice-open in your desktop\n")
+
+
+# Without a terminal
+
+class Started:
+    """What the launcher starts instead of windows, and what comes of it."""
+
+    def __init__(self) -> None:
+        self.shown: list[str] = []
+        self.offered: list[str] = []
+        self.answer: str | None | Exception = None
+        self.viewers: list[tuple[list[str], bool]] = []
+
+    def show(self, text: str) -> None:
+        self.shown.append(text)
+
+    def choose(self, consoles: list[Console], now: int, in_use: list[str]) -> str | None:
+        self.offered = [console.name for console in consoles]
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    def viewing(self, command: list[str], _: object, notes: object) -> None:
+        self.viewers.append((command, notes is not None))
+        raise OSError(2, "No such file or directory")
+
+
+@pytest.fixture
+def on_the_desktop(monkeypatch: pytest.MonkeyPatch) -> Started:
+    started = Started()
+    monkeypatch.setenv("DISPLAY", ":0")
+    for name in ("SUDO_ASKPASS", launcher.desktop.CONSOLE_VARIABLE,
+                 launcher.desktop.NOTES_VARIABLE):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setattr(launcher.desktop, "show", started.show)
+    monkeypatch.setattr(launcher.desktop, "choose", started.choose)
+    monkeypatch.setattr(launcher.spice_open, "Viewing", started.viewing)
+    return started
+
+
+def test_a_refusal_is_shown_in_a_window(
+        monkeypatch: pytest.MonkeyPatch, on_the_desktop: Started) -> None:
+    granted(monkeypatch)
+    assert main([]) == 1
+    assert on_the_desktop.shown == ["no console is granted to you; ask your administrator"]
+
+
+def test_of_several_the_person_chooses_in_a_window_and_sudo_asks_in_one(
+        monkeypatch: pytest.MonkeyPatch, on_the_desktop: Started) -> None:
+    granted(monkeypatch, "a", "b")
+    on_the_desktop.answer = "b"
+    main([])
+    assert on_the_desktop.offered == ["a", "b"]
+    ((command, with_notes),) = on_the_desktop.viewers
+    assert with_notes
+    assert command[:5] == ["/usr/bin/sudo", "-A", "-g", "spicegrp", "--"]
+    assert shlex.join([command[0], *command[2:]]) + "\n" == SUDO_LINE, "sudoers' line as it is"
+    assert os.environ["SUDO_ASKPASS"] == "/usr/lib/pam-spice/askpass"
+    assert os.environ[launcher.desktop.CONSOLE_VARIABLE] == "b"
+
+
+def test_who_leaves_the_list_opens_nothing(
+        monkeypatch: pytest.MonkeyPatch, on_the_desktop: Started) -> None:
+    granted(monkeypatch, "a", "b")
+    assert main([]) == 0
+    assert (on_the_desktop.viewers, on_the_desktop.shown) == ([], [])
+
+
+def test_a_list_that_answers_with_another_console_than_ones_own_opens_nothing(
+        monkeypatch: pytest.MonkeyPatch, on_the_desktop: Started) -> None:
+    granted(monkeypatch, "a", "b")
+    on_the_desktop.answer = "leaptest"
+    assert main([]) == 1
+    assert on_the_desktop.viewers == []
+
+
+def test_without_a_toolkit_the_consoles_are_named(
+        monkeypatch: pytest.MonkeyPatch, on_the_desktop: Started) -> None:
+    granted(monkeypatch, "a", "b")
+    on_the_desktop.answer = launcher.desktop.NoToolkit()
+    assert main([]) == 2
+    assert on_the_desktop.shown == ["several consoles are open, name one: spice-open a|b"]
+
+
+def test_what_the_askpass_program_notes_is_read_by_the_launcher(
+        on_the_desktop: Started) -> None:
+    notes = launcher.desktop.PasswordNotes("debianx")
+    assert notes.read() == ""
+    for letter in (launcher.desktop.ANSWERED, launcher.desktop.CANCELLED):
+        launcher.windows._note(letter)
+    assert launcher.windows._notes() == notes.read() == "ac"
+
+
+def test_the_question_says_what_for_and_whose_password() -> None:
+    assert launcher.windows.password_question("debianx", again=False) == (
+        "To open debianx, type your own password, the one with which you logged in here.")
+    assert launcher.windows.password_question("debianx", again=True).splitlines()[0] == (
+        "That was not your password. Try again.")
+
+
+# In German
+
+def test_the_summary_of_options_is_german_throughout(capsys: pytest.CaptureFixture[str]) -> None:
+    speak("de")
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == """\
+Aufruf: spice-open [-h] [--list | --print] [KONSOLE]
+
+Öffnet eine Ihrer Konsolen.
+
+Argumente:
+  KONSOLE
+
+Optionen:
+  -h, --help  diese Hilfe zeigen
+  --list      Ihre Konsolen und deren Zeiten zeigen
+  --print     den Befehl zeigen, der ausgeführt würde, und ihn nicht ausführen
+
+Ohne KONSOLE öffnet es die, die jetzt offen ist, oder lässt Sie wählen.
+"""
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["--list", "debianx"], "--list zeigt alle Ihre Konsolen: lassen Sie KONSOLE weg"),
+    (["--nosuch"], "unbekannte Argumente: --nosuch"),
+    (["--list", "--print"], "Argument --print: nicht zusammen mit --list erlaubt"),
+    (["--list=x"], "Argument --list: überflüssiger Wert 'x'")])
+def test_a_wrong_call_is_told_in_german(
+        arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    speak("de")
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert capsys.readouterr().err.splitlines() == [
+        "Aufruf: spice-open [-h] [--list | --print] [KONSOLE]", f"spice-open: Fehler: {words}"]
 
 
 @pytest.mark.parametrize("arguments", [

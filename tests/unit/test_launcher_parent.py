@@ -6,6 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from launcher.consoles import Console
+from launcher.desktop import ANSWERED, CANCELLED, NO_WINDOW
+from launcher.diagnosis import Diagnosis
 from launcher.parent import LONGEST_WAIT, accompany, next_look, warnings_due, why_ended
 
 START = 1795424400  # Mon 2026-11-23 10:00 in Berlin
@@ -37,6 +39,10 @@ class World:
         self.stops: list[float] = []
         self.said: list[tuple[float, str]] = []
         self.announced: list[str] = []
+        self.explained: list[str] = []
+        self.lines: list[tuple[float, str]] = []
+        self.notes = ""
+        self.diagnosis = Diagnosis(lambda _: ())
         self.waits: list[float] = []
         self.present: Callable[[float], Present] = lambda now: (
             True, WEBDEV if now < END else NEXT)
@@ -58,7 +64,8 @@ class World:
     def wait(self, seconds: float) -> bool:
         assert seconds > 0
         self.waits.append(seconds)
-        woken = [instant for instant in (self.viewer_ends, self.asked_at)
+        said = self.lines[0][0] if self.lines else None
+        woken = [instant for instant in (self.viewer_ends, self.asked_at, said)
                  if instant is not None and self.clock < instant <= self.clock + seconds]
         self.clock = min(woken, default=self.clock + seconds)
         return self.clock == self.asked_at
@@ -68,12 +75,24 @@ class World:
         if self.obeys:
             self.viewer_ends, self.viewer_status = self.clock + 0.2, -signal.SIGTERM
 
+    def heard(self) -> Diagnosis:
+        while self.lines and self.lines[0][0] <= self.clock:
+            self.diagnosis.hear(self.lines.pop(0)[1])
+        return self.diagnosis
+
+    def password_notes(self) -> str:
+        return self.notes
+
     def tell(self, text: str) -> None:
         self.said.append((self.clock, text))
 
     def announce(self, text: str) -> None:
         self.tell(text)
         self.announced.append(text)
+
+    def explain(self, text: str) -> None:
+        self.tell(text)
+        self.explained.append(text)
 
     @property
     def texts(self) -> list[str]:
@@ -88,7 +107,8 @@ def test_it_warns_ten_five_and_one_minute_before_the_end_and_says_why_it_closed(
         (END - 300, "webdev closes in 5 minutes, at 12:00"),
         (END - 60, "webdev closes in 1 minute, at 12:00"),
         (END, "your time for webdev ended at 12:00; next Tue 08:00")]
-    assert world.announced == world.texts
+    assert world.announced == world.texts[:3]
+    assert world.explained == world.texts[3:]
 
 
 def test_no_wait_is_longer_than_half_a_minute() -> None:
@@ -171,7 +191,7 @@ def test_the_person_who_closes_the_viewer_reads_only_closed() -> None:
     world = World(viewer_ends=START + 100)
     assert accompany(world, WEBDEV) == 0
     assert world.texts == ["closed"]
-    assert world.announced == []
+    assert (world.announced, world.explained) == ([], [])
 
 
 def test_a_viewer_that_dies_of_the_cut_is_explained_by_the_end_of_the_time() -> None:
@@ -193,13 +213,17 @@ def test_a_viewer_that_fails_is_told_with_its_status() -> None:
                            "ask your administrator"]
 
 
+def ended(status: int) -> tuple[str, int]:
+    return why_ended(WEBDEV, status, True, Diagnosis(lambda _: ()), "")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_viewer_ended_from_the_keyboard_or_by_a_polite_signal_is_closed(number: int) -> None:
-    assert why_ended("webdev", -number, True) == ("closed", 0)
+    assert ended(-number) == ("closed", 0)
 
 
 def test_a_viewer_that_crashes_is_told_with_its_signal() -> None:
-    assert why_ended("webdev", -signal.SIGSEGV, True) == (
+    assert ended(-signal.SIGSEGV) == (
         "the viewer of webdev was ended by signal 11; try again", 1)
 
 
@@ -260,3 +284,47 @@ def test_warnings_are_due_at_their_instant_not_before() -> None:
 
 def test_a_wait_never_becomes_a_busy_loop() -> None:
     assert next_look(WEBDEV, END - 1e-7, True) >= 0.01
+
+
+VIEWER_SAYS = "(remote-viewer:8154): virt-viewer-DEBUG: 19:03:44.841: main channel: "
+
+
+def test_a_viewer_that_can_t_connect_is_ended_at_once_and_the_reason_told_in_its_place() -> None:
+    world = World()
+    world.lines = [(START + 2, f"{VIEWER_SAYS}failed to connect Could not connect: no such luck")]
+    assert accompany(world, WEBDEV) == 1
+    assert world.explained == ["webdev was not opened: mysrv.example could not be reached (Could "
+                               "not connect: no such luck); tell your administrator"]
+    assert world.stops == [pytest.approx(START + 2, abs=1)]
+
+
+def test_a_viewer_that_fails_because_the_time_is_over_is_told_by_the_time() -> None:
+    world = World(start=END - 1)
+    world.lines = [(END, f"{VIEWER_SAYS}failed to connect Could not connect: no such luck")]
+    assert accompany(world, WEBDEV) == 0
+    assert world.explained == ["your time for webdev ended at 12:00; next Tue 08:00"]
+
+
+def test_a_server_that_ends_the_connection_is_told() -> None:
+    world = World(viewer_ends=START + 60)
+    world.lines = [(START + 1, f"{VIEWER_SAYS}opened"), (START + 59, f"{VIEWER_SAYS}closed")]
+    assert accompany(world, WEBDEV) == 0
+    assert world.explained == ["mysrv.example has ended the connection to webdev"]
+
+
+@pytest.mark.parametrize(("notes", "lines", "text", "in_a_window"), [
+    (CANCELLED, ["sudo: no password was provided"], "webdev was not opened", False),
+    (ANSWERED + CANCELLED, ["Sorry, try again."], "webdev was not opened", False),
+    (ANSWERED * 3, ["Sorry, try again.", "sudo: 3 incorrect password attempts"],
+     "webdev was not opened; sudo says: 3 incorrect password attempts", True),
+    (NO_WINDOW, ["sudo: no password was provided"],
+     "webdev was not opened: there is no window here that could ask for your password; run "
+     "spice-open in a terminal", True)])
+def test_without_a_terminal_a_refusal_of_sudo_is_told_unless_the_person_broke_it_off(
+        notes: str, lines: list[str], text: str, in_a_window: bool) -> None:
+    world = World(viewer_ends=START + 5, status=1, starts=END)
+    world.notes = notes
+    world.lines = [(START + 4, line) for line in lines]
+    assert accompany(world, WEBDEV) == 1
+    assert world.texts == [text]
+    assert world.explained == ([text] if in_a_window else [])
