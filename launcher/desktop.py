@@ -7,14 +7,12 @@ to the screen. Where the toolkit is missing, notifications say the same.
 from __future__ import annotations
 
 import os
-import sys
 
-from launcher.tell import has_screen, notify, start
+from launcher.tell import notify, start
 
 TYPE_CHECKING = False  # see launcher
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import TextIO
 
     from launcher.consoles import Console
 
@@ -33,15 +31,6 @@ CHOSEN, NOTHING, NO_TOOLKIT = 0, 1, 3
 
 class NoToolkit(Exception):
     """A window can't be shown here."""
-
-
-def is_desktop() -> bool:
-    """Whether the person sees windows and no terminal, as from a menu."""
-    return has_screen() and not (_is_terminal(sys.stdin) and _is_terminal(sys.stderr))
-
-
-def _is_terminal(stream: TextIO | None) -> bool:
-    return stream is not None and stream.isatty()
 
 
 def choose(consoles: Sequence[Console], now: int, in_use: Sequence[str]) -> str | None:

@@ -7,12 +7,12 @@ import sys
 import time
 
 from conf.viewer import VIEWER_GROUP, viewer_command
-from launcher import choose, desktop
+from launcher import choose
 from launcher.consoles import Console, consoles_of
 from launcher.language import gettext as _
 from launcher.login import own_record, still_open
 from launcher.refusal import NO, YES, Refused
-from launcher.tell import has_screen, say
+from launcher.tell import has_screen, is_desktop, say
 from launcher.viewing import SUDO, Viewing
 from launcher.words import greeting, table
 
@@ -63,7 +63,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _say_to_the_person(text: str) -> None:
     say(text)
-    if desktop.is_desktop():  # nobody reads stderr
+    if is_desktop():  # nobody reads stderr
+        from launcher import desktop
+
         desktop.show(text)
 
 
@@ -140,7 +142,9 @@ def _choose(record: Record, consoles: list[Console], name: str | None) -> Consol
 def _ask(consoles: list[Console], open_now: list[Console], now: int) -> str | None:
     from launcher.connections import in_use
 
-    if desktop.is_desktop():
+    if is_desktop():
+        from launcher import desktop
+
         try:
             return desktop.choose(consoles, now, in_use(consoles))
         except desktop.NoToolkit:
@@ -168,7 +172,11 @@ def _open(session: LogindSession, record: Record, console: Console) -> int:
         return True, next((each for each in consoles_of(current, now)
                            if each.name == console.name), None)
 
-    notes = desktop.PasswordNotes(console.name) if desktop.is_desktop() else None
+    notes = None
+    if is_desktop():
+        from launcher.desktop import PasswordNotes
+
+        notes = PasswordNotes(console.name)
     try:
         viewing = Viewing(sudo_command(console, ("-A",) if notes else ()), as_it_is, notes)
     except OSError as error:

@@ -1,7 +1,13 @@
 """Says something to the person: on the terminal, and as a notification on the desktop."""
 
+from __future__ import annotations
+
 import os
 import sys
+
+TYPE_CHECKING = False  # see launcher
+if TYPE_CHECKING:
+    from typing import TextIO
 
 NOTIFY = "/usr/bin/notify-send"
 
@@ -9,6 +15,15 @@ NOTIFY = "/usr/bin/notify-send"
 def has_screen() -> bool:
     """Whether a window can be shown."""
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def is_desktop() -> bool:
+    """Whether the person sees windows and no terminal, as from a menu."""
+    return has_screen() and not (_is_terminal(sys.stdin) and _is_terminal(sys.stderr))
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()
 
 
 def say(text: str) -> None:

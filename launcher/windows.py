@@ -31,7 +31,7 @@ ICON = "spice-open"
 OTHER_ASKPASS = ("/usr/bin/ssh-askpass", "/usr/bin/ksshaskpass",
                  "/usr/libexec/openssh/ssh-askpass", "/usr/lib/ssh/ssh-askpass")
 
-_PATIENCE = 30  # seconds for a service that shows notifications
+_PATIENCE = 10  # seconds for a service that shows notifications
 _MARGIN = 12  # pixels
 _MOST_ROWS = 12  # of the list, without a scroll bar
 _HEIGHT = 320  # pixels of the list, with one
