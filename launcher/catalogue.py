@@ -55,4 +55,8 @@ def _unquoted(quoted: str) -> str:
 def _characters(text: str) -> Iterator[str]:
     characters = iter(text)
     for character in characters:
-        yield _ESCAPES[next(characters)] if character == "\\" else character
+        if character == "\\":
+            character = _ESCAPES.get(next(characters, ""), "")
+            if not character:
+                raise ValueError(f"not an escape of a PO file: {text}")
+        yield character

@@ -55,7 +55,7 @@ def speak(language: str | None) -> None:
         try:
             with open(f"{_DIRECTORY}/{CATALOGUES[language]}", encoding="utf-8") as file:
                 _messages = read_catalogue(file.read())
-        except (OSError, ValueError, LookupError):
+        except (OSError, ValueError):
             pass
 
 

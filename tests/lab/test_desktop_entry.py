@@ -18,7 +18,7 @@ from lab.pki import make_pki
 from lab.story import Stage
 from lab.story.stage import clock, policy
 
-LIST, ASKPASS, MESSAGE = "^Consoles$", "^Your password$", "^Consoles$"
+LIST, ASKPASS, MESSAGE = "^Consoles$", "^Your password$", "^(Consoles|Konsolen)$"
 VIEWER = r"\(1\)$"
 NOTIFIER = "/usr/share/dbus-1/services/org.knopwob.dunst.service"
 VIEWER_PASSWORD = "Authentication required"
@@ -48,8 +48,8 @@ class Person:
         stage.lab.login("myself", 1)
         self.desktop: Desktop = stage.lab.desktop("myself", 1)
 
-    def click(self) -> None:
-        self.desktop.start_program("gtk-launch spice-open")
+    def click(self, language: str = "en_GB.UTF-8") -> None:
+        self.desktop.start_program(f"env LANG={language} gtk-launch spice-open")
 
     def picture(self, name: str) -> None:
         time.sleep(0.5)
@@ -228,8 +228,9 @@ def test_a_viewer_that_can_t_connect_is_explained_in_a_window(
         product.put_ca(lab.workstation, lab.server.ca_file)
     lab.workstation.run(["ip", "link", "set", "eth0", "down"])
     try:
-        person.click()
-        person.reads("debianx was not opened: mysrv does not answer. Is the network connected?")
+        person.click("de_DE.UTF-8")
+        person.reads("debianx wurde nicht geöffnet: mysrv antwortet nicht. Ist das Netz verbunden?")
+        person.picture("no-network-german")
         person.closes_it()
     finally:
         lab.workstation.run(["ip", "link", "set", "eth0", "up"])
