@@ -19,7 +19,6 @@ import struct
 import sys
 
 from conf.viewer import VIEWER
-from launcher.language import gettext as _
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every architecture
 _EXECUTE, _READ_FILE = 1, 4  # linux/landlock.h, LANDLOCK_ACCESS_FS_*
@@ -45,6 +44,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def main(arguments: list[str]) -> int:
     """Become the viewer, with these arguments. Returns only where that failed: 1."""
     if os.geteuid() == 0 or os.getuid() != os.geteuid() or os.getgid() != os.getegid():
+        from launcher.language import gettext as _  # a viewer that starts doesn't wait for it
+
         return _fail(_("must be run by a user through sudo -g, as spice-open does"))
     try:
         _clean_descriptors()
@@ -54,6 +55,8 @@ def main(arguments: list[str]) -> int:
             _confine([VIEWER, _loader()], [argument.partition("=")[2] for argument in arguments
                                            if argument.startswith("--spice-ca-file=")])
         except NoLandlock:
+            from launcher.language import gettext as _
+
             sys.stderr.write(_("this system has no Landlock: the viewer is not confined") + "\n")
             environment.update(_without_children())
         if stat.S_ISFIFO(os.fstat(1).st_mode):  # else nobody reads them
@@ -64,6 +67,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _fail(what: str) -> int:
+    from launcher.language import gettext as _
+
     sys.stderr.write(_("the viewer can't be started: {reason}").format(reason=what) + "\n")
     return 1
 
