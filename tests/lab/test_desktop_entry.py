@@ -218,7 +218,7 @@ def test_a_viewer_that_can_t_connect_is_explained_in_a_window(
     person.reads("debianx was not opened: that was not its password")
     person.closes_it()
 
-    product.put_ca(lab.workstation, make_pki(tmp_path / "pki", "mysrv", ["192.168.2.2"]))
+    product.put_ca(lab.workstation, make_pki(tmp_path / "pki", ["mysrv"], ["192.168.2.2"]))
     try:
         person.click()
         person.reads("debianx was not opened: the server could not prove that it is mysrv")
