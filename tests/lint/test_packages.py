@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pam_spice import layout
+from pam_spice import layout, paths
 
 ROOT = Path(__file__).parents[2]
 DOC = "/usr/share/doc/pam-spice"
@@ -70,6 +70,12 @@ def test_both_packages_have_the_same_files(deb: Path, rpm: Path) -> None:
                        if not is_the_packagers(name)}
                       for files in (files_of_deb(deb), files_of_rpm(rpm)))
     assert of_deb == of_rpm
+
+
+def test_the_pages_that_programs_name_are_where_they_say(deb: Path) -> None:
+    files = files_of_deb(deb)
+    pages = [page.relative_to(ROOT) for page in (ROOT / "docs").rglob("*") if page.is_file()]
+    assert [str(page) for page in pages if f"{paths.PREFIX}/{page}" not in files] == []
 
 
 def test_a_package_has_what_setup_installs_from_a_checkout(deb: Path) -> None:
