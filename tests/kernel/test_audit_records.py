@@ -222,7 +222,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Journal:
     there = Journal()
     monkeypatch.setattr(pamstack, "install", lambda services: None)
     for verb in (setup, uninstall):
-        monkeypatch.setattr(verb, "carry_out", lambda *_: None)
+        monkeypatch.setattr(verb, "carry_out", lambda *_, **__: None)
     monkeypatch.setattr(setup, "VIEWER", "/bin/sh")
     monkeypatch.setattr(setup, "setup_steps", lambda: [])
     monkeypatch.setattr(uninstall, "uninstall_steps", lambda: [])
