@@ -168,7 +168,9 @@ def lines(argv: list[str]) -> "Generator[bytes, None, None]":
 
 class Partner:
     """A program given by absolute path that says a line when it is ready, and goes on until its
-    input ends. Leaving ``with`` ends it, with a kill where it does not end within 20 seconds."""
+    input ends. Leaving ``with`` ends it, with a kill where it does not end within 20 seconds.
+
+    It has no terminal: what it starts as another user could type into ours there (TIOCSTI)."""
 
     _PATIENCE = 20.0
 
@@ -183,7 +185,7 @@ class Partner:
         try:
             self._pid = os.posix_spawn(
                 argv[0], argv, _ENVIRONMENT, setsigmask=(), setsigdef=_SIGNALS_TO_RESET,
-                file_actions=[(os.POSIX_SPAWN_DUP2, file, target)
+                setsid=True, file_actions=[(os.POSIX_SPAWN_DUP2, file, target)
                               for target, file in enumerate((reader, writer, self._errors))])
         except OSError as error:
             self._close()

@@ -1,0 +1,73 @@
+"""The selftest's own doing, as a user of the workstation sees it from outside."""
+
+import os
+import threading
+import time
+from pathlib import Path
+
+from pam_spice.doctor.selftest import Place, Selftest, Step
+from pam_spice.policy import current_policy
+from pam_spice.run import Partner
+from tests.kernel import namespace as ns
+from tests.kernel.namespace import GUARDED_PORT, OTHER_GID, V4, V6
+from tests.kernel.workstation import office
+
+ANNE = ns.USERS["anne"]
+
+
+def selftest() -> Selftest:
+    return Selftest("anne", ANNE, OTHER_GID, "login", current_policy(int(time.time())),
+                    Place("", {}, ""))
+
+
+def processes_of(uid: int) -> set[int]:
+    """In this network namespace; by their real uid, which is what ptrace(2) and kill(2) go by."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (path / "status").read_text().partition("\nUid:")[2].split()
+            if int(words[0]) == uid and (path / "ns/net").readlink() == Path(
+                    "/proc/self/ns/net").readlink():
+                found.add(int(path.name))
+        except (OSError, IndexError):
+            continue
+    return found
+
+
+def test_what_a_connection_gets_is_what_the_users_viewer_and_his_other_programs_get() -> None:
+    workstation = office()
+    workstation.log_in("1", "anne", hint=True)
+    test = selftest()
+    for address in (V4, V6):
+        assert test._connect("viewer", address, GUARDED_PORT, True).seen == "connected"
+        assert test._connect("own group", address, GUARDED_PORT, False,
+                             is_viewer=False).seen == "Connection refused"
+        assert test._connect("nobody's", address, GUARDED_PORT + 2, False).seen == (
+            "Connection refused")
+    assert (os.getresuid(), os.getresgid()) == ((0, 0, 0), (0, 0, 0))
+
+
+def test_no_process_of_the_selftest_is_the_users_to_take_over() -> None:
+    """He could, by ptrace(2), and type into the terminal that it shares with root: TIOCSTI."""
+    office()
+    ns.nft(f"add table inet hole\nadd chain inet hole output {{ type filter hook output priority "
+           f"-300; }}\nadd rule inet hole output tcp dport {ns.FREE_PORT} drop\n")
+    said: list[Step] = []
+    test = selftest()
+    at_work = threading.Thread(target=lambda: said.append(
+        test._connect("hangs", V4, ns.FREE_PORT, False, is_viewer=False)))
+    at_work.start()
+    seen: set[int] = set()
+    while at_work.is_alive():
+        seen |= processes_of(ANNE)
+        time.sleep(0.02)
+    at_work.join()
+    assert not seen
+    assert said[0].seen == "timed out"
+
+
+def test_the_login_is_made_away_from_the_terminal_of_who_tries_it() -> None:
+    """PAM's modules may start programs as the user."""
+    with Partner(["/usr/bin/python3", "-IS", "-c",
+                  "import os; print(os.getsid(0) == os.getpid(), flush=True); input()"]) as child:
+        assert child.line(10) == "True"
