@@ -34,6 +34,9 @@ _MATCHES = ("_UID=0", "_TRANSPORT=journal", "SYSLOG_IDENTIFIER=pam-spice", "+",
 # What a line must hold to be worth parsing: most are other words of the kernel's.
 _SIGNS = (b"PAM_SPICE_EVENT", DENY_PREFIX.encode(), CUT_PREFIX.encode(), _SUPPRESSED.encode(),
           _MISSED.encode())
+_REFUSALS = f"^(?:refuse: |{DENY_PREFIX}|{CUT_PREFIX})"
+"""journalctl's filter. What else there is would count among the last ones, and by logging in and
+out, or by programs that crash, a user makes as much of it as he wants."""
 _KERNEL = re.compile(rf"(?:{DENY_PREFIX}|{CUT_PREFIX})(IN=\S* OUT=\S* .*)", re.ASCII | re.DOTALL)
 _INSTANT = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -114,16 +117,18 @@ def journal_lines(since: int | None, until: int | None = None,
                         f"  systemctl start systemd-journald")
 
 
-def last_lines(since: int, most: int, seconds: float) -> list[bytes]:
-    """So many of them at most, the last ones, oldest first; in so many seconds at most. Raises
-    NoJournal."""
+def last_refusals(since: int, most: int, seconds: float) -> list[bytes]:
+    """So many records of refusals at most, the last ones, oldest first; in so many seconds at most.
+    Raises NoJournal."""
     try:
         # Without --reverse, --since makes --lines count from there on.
         read = run.run([JOURNALCTL, "--system", "--output=json", "--all", "--quiet", "--no-pager",
-                        "--reverse", f"--lines={most}", f"--since=@{since}", *_MATCHES],
-                       timeout=seconds)
+                        "--reverse", f"--lines={most}", f"--since=@{since}",
+                        f"--grep={_REFUSALS}", *_MATCHES], timeout=seconds, ok=(0, 1))
     except run.CommandFailed as error:
         raise NoJournal(f"the journal can't be read: {error.what}\n  pam-spice log") from None
+    if read.status and read.error:  # without words it is as grep's: nothing was found
+        raise NoJournal(f"the journal can't be read: {read.error}\n  pam-spice log")
     return read.output.splitlines()[::-1]
 
 

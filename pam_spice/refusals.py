@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pam_spice.auditlog import Event, Reader, last_lines
+from pam_spice.auditlog import Event, Reader, last_refusals
 from pam_spice.naming import granted_consoles, user_of, viewer_gid
 
 SPAN = 86400  # seconds back
@@ -47,7 +47,7 @@ class Refusals:
     def read(self, now: int) -> list[Refusal]:
         """The last ones of the last day. Raises NoJournal."""
         since = now - SPAN if self._read_at is None else self._read_at - 1
-        for line in last_lines(since, _LINES, _SECONDS):
+        for line in last_refusals(since, _LINES, _SECONDS):
             if line not in self._lines:
                 self._lines[line] = self._reader.event(line)
         self._read_at = now

@@ -133,6 +133,22 @@ def test_the_kernel_s_last_refusals_are_shown_with_names_once_for_each_that_trie
     assert "deny    ralph       first  [not open]  (2 times)" in told[-1]
 
 
+def test_other_records_however_many_do_not_hide_a_refusal(
+        capsys: pytest.CaptureFixture[str]) -> None:
+    """A user makes them by logging in and out, and by programs of his that crash."""
+    there = Journal()
+    office()
+    there.kernel(DENY)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        for number in range(1500):
+            sender.sendto(b"MESSAGE=gone: \xff " + str(number).encode() + b"\nPRIORITY=6\n"
+                          b"SYSLOG_IDENTIFIER=pam-spice\nPAM_SPICE_EVENT=gone\n"
+                          b"PAM_SPICE_USER=zoe\nPAM_SPICE_UID=1023\n", journal._ADDRESS)
+    there._settle()
+    assert [(each["event"], each["user"]) for each in asked(capsys)["refusals"]] == [
+        ("deny", "ralph")]
+
+
 def test_of_a_full_journal_the_last_records_are_read_and_soon() -> None:
     there = Journal()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
@@ -143,11 +159,11 @@ def test_of_a_full_journal_the_last_records_are_read_and_soon() -> None:
                           "PAM_SPICE_REVISION=x\n".encode(), journal._ADDRESS)
     there._settle()
     began = time.monotonic()
-    lines = auditlog.last_lines(int(time.time()) - 86400, 1000, 10)
+    lines = auditlog.last_refusals(int(time.time()) - 86400, 1000, 10)
     took = time.monotonic() - began
     assert [json.loads(line)["MESSAGE"] for line in lines] == [
         f"refuse: {number}" for number in range(4000, 5000)]
     assert took < 2, "what status waits for at most"
-    assert auditlog.last_lines(int(time.time()) + 100, 1000, 10) == []
+    assert auditlog.last_refusals(int(time.time()) + 100, 1000, 10) == []
     with pytest.raises(auditlog.NoJournal, match="did not end within"):
-        auditlog.last_lines(0, 5000, 0.001)
+        auditlog.last_refusals(0, 5000, 0.001)

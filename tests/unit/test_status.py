@@ -210,13 +210,13 @@ def test_a_second_look_reads_what_is_new_alone_and_forgets_what_is_a_day_old(
     asked: list[int] = []
     journal = [kernel_line(-86000, 1), kernel_line(0, 2)]
 
-    def last_lines(since: int, most: int, seconds: float) -> list[bytes]:
+    def last_refusals(since: int, most: int, seconds: float) -> list[bytes]:
         asked.append(since)
         assert most <= 1000
         assert seconds <= 2
         return list(journal)
 
-    monkeypatch.setattr(refusals, "last_lines", last_lines)
+    monkeypatch.setattr(refusals, "last_refusals", last_refusals)
     monkeypatch.setattr(refusals, "user_of", {1022: "ralph"}.get)
     monkeypatch.setattr(refusals, "granted_consoles", lambda: {("192.168.2.2", 2): ["webdev"]})
     monkeypatch.setattr(refusals, "viewer_gid", lambda: 997)
@@ -235,10 +235,10 @@ def test_a_second_look_reads_what_is_new_alone_and_forgets_what_is_a_day_old(
 
 
 def test_of_no_journal_that_is_told_and_the_rest_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    def last_lines(*_: object) -> list[bytes]:
+    def last_refusals(*_: object) -> list[bytes]:
         raise NoJournal("there is none")
 
-    monkeypatch.setattr(refusals, "last_lines", last_lines)
+    monkeypatch.setattr(refusals, "last_refusals", last_refusals)
     with pytest.raises(NoJournal):
         Refusals().read(NOON)
     assert ("refused: unknown, the journal can't be read: see pam-spice log", Tone.BAD) in render(
