@@ -24,6 +24,10 @@ _REFUSALS = ("refuse", "wait", "shut", "deny")
 _GAPS = ("suppressed", "missed")
 NO_CONSOLE = "?"
 """Of a use of which no line tells the console."""
+MOST_KINDS = 30
+"""Of what and why, told of one person by one teller: what sudo says can be the user's own words."""
+OTHER = "other"
+"""What more there is, in sum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +128,16 @@ def _sum(event: Event, at: int, refusals: "_Tallies", cuts: "_Tallies", faults: 
 class _Tallies:
     def __init__(self) -> None:
         self._found: dict[tuple[str, str, str, str], Tally] = {}
+        self._kinds: dict[tuple[str, str], int] = {}
 
     def add(self, by: str, who: str, what: str, reason: str, at: int, count: int = 1) -> None:
         key = by, who, what, reason
         before = self._found.get(key)
+        if before is None:
+            kinds = self._kinds[by, who] = self._kinds.get((by, who), 0) + 1
+            if kinds > MOST_KINDS:
+                key = by, who, OTHER, OTHER
+                before = self._found.get(key)
         self._found[key] = (Tally(*key, count, at, at) if before is None
                             else replace(before, count=before.count + count, last=at))
 

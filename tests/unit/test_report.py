@@ -22,7 +22,7 @@ from pam_spice import paths
 from pam_spice.auditlog import NoJournal
 from pam_spice.cli import main
 from pam_spice.report.clock import Clock
-from pam_spice.report.facts import NO_CONSOLE, Facts
+from pam_spice.report.facts import MOST_KINDS, NO_CONSOLE, OTHER, Facts
 from pam_spice.report.sessions import MACHINE_STOPPED, NOT_TOLD, Span, merged
 from pam_spice.report.sudolog import UNCONFIRMED, SudoLog
 from pam_spice.report.tables import MOST_ROWS
@@ -333,6 +333,20 @@ def test_refusals_of_any_number_are_one_row_with_their_number() -> None:
     assert [(each.who, each.what, each.reason, each.count, each.first, each.last)
             for each in found.refusals] == [
         ("ralph", "webdev", "not the viewer, gid 1024", 20_001, at("23 08:00"), at("24 08:00"))]
+
+
+def test_nobody_crowds_another_s_refusals_out_with_words_that_he_makes_up() -> None:
+    """Each line of his with another reason was a row of its own, and of many rows the last are
+    shown."""
+    made_up = [sudo("24 08:00", "ralph", str(number),
+                    command("ralph", "webdev", f"reason {number} ; ")) for number in range(1000)]
+    lines = [kernel("23 08:00", "maggie", "webdev", 1024), *made_up]
+    found = facts(lines)
+    assert len(found.refusals) == MOST_KINDS + 2
+    assert found.refusals[0].who == "maggie"
+    assert [(each.what, each.reason, each.count) for each in found.refusals
+            if each.what == OTHER] == [(OTHER, OTHER, 1000 - MOST_KINDS)]
+    assert "earlier rows are left out" not in page_of(lines)
 
 
 def test_an_event_that_nobody_has_heard_of_yet_is_on_the_page() -> None:
