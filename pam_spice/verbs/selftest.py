@@ -105,6 +105,11 @@ def _look_who_is_here(user: str, uid: int, one_user: bool) -> list[int]:
         if one_user:
             raise UsageError(f"{record.user} is logged in here, and one user at a time has "
                              f"consoles: let him log out first")
+    for session in sessions:
+        # What opens for the test is open for the uid. A user's own systemd is no login.
+        if session.uid == uid and not session.class_.startswith("manager"):
+            raise UsageError(f"{user} has another login here ({session.service or session.id}), to "
+                             f"which the test would open his consoles: let him log out first")
     return [vt for session in sessions if (vt := _vt_of(session.id))]
 
 

@@ -5,9 +5,13 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from pam_spice.doctor.selftest import Place, Selftest, Step
 from pam_spice.policy import current_policy
 from pam_spice.run import Partner
+from pam_spice.verbs import UsageError
+from pam_spice.verbs.selftest import _look_who_is_here
 from tests.kernel import namespace as ns
 from tests.kernel.namespace import GUARDED_PORT, OTHER_GID, V4, V6
 from tests.kernel.workstation import office
@@ -71,3 +75,15 @@ def test_the_login_is_made_away_from_the_terminal_of_who_tries_it() -> None:
     with Partner(["/usr/bin/python3", "-IS", "-c",
                   "import os; print(os.getsid(0) == os.getpid(), flush=True); input()"]) as child:
         assert child.line(10) == "True"
+
+
+def test_a_console_is_not_opened_for_the_test_to_who_is_here_by_ssh() -> None:
+    """Chains are for uids, so his viewer would get through, far from the seat."""
+    workstation = office()
+    workstation.log_in("4", "anne", SERVICE="sshd", REMOTE="1", SEAT="", TTY="pts/0")
+    workstation.log_in("5", "ralph", SERVICE="sshd", REMOTE="1", SEAT="", TTY="pts/1")
+    with pytest.raises(UsageError, match="anne has another login here"):
+        _look_who_is_here("anne", ANNE, one_user=True)
+    workstation.state("c4", "anne", 1, CLASS="manager", SERVICE="systemd-user")
+    workstation.log_out("4", hint=False)
+    assert _look_who_is_here("anne", ANNE, one_user=True) == [], "no terminal is taken"
