@@ -175,7 +175,8 @@ def _connections(connections: list[Document], zone: tzinfo | None) -> list[Line]
             + (f" to {end}" if one["consoles"] else "")
             + (f", by {one['program']} (pid {one['pid']}, running since "
                f"{_moment(one['since'], zone)})" if one["pid"] is not None
-               else ", of no process any more"), Tone.PLAIN))
+               else ", of no process any more" if one["searched"]
+               else ", of a process that was not found in time"), Tone.PLAIN))
     return lines
 
 

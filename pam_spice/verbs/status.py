@@ -15,7 +15,7 @@ from pam_spice import landlock, paths, viewerfile
 from pam_spice.auditlog import NoJournal
 from pam_spice.desired import allows
 from pam_spice.firewall import Chain, nft
-from pam_spice.holders import holders_of
+from pam_spice.holders import NotInTime, holders_of
 from pam_spice.naming import granted_consoles, user_of, viewer_gid
 from pam_spice.refusals import Refusal, Refusals
 from pam_spice.revocations import read_revocations
@@ -176,7 +176,11 @@ def _connections(endpoints: list[tuple[str, int, int]]) -> list[Document]:
     """One for each socket."""
     sockets = guarded_sockets(endpoints)
     consoles = granted_consoles() if sockets else {}
-    holders = holders_of({inode for *_, inode in sockets if inode})
+    is_whole = True
+    try:
+        holders = holders_of({inode for *_, inode in sockets if inode})
+    except NotInTime as error:
+        holders, is_whole = error.found, False
     found = []
     for uid, address, port, inode in sockets:
         holder = holders.get(inode)
@@ -184,7 +188,9 @@ def _connections(endpoints: list[tuple[str, int, int]]) -> list[Document]:
             "uid": uid, "address": address, "port": port, "user": user_of(uid),
             "consoles": consoles.get((address, port), []),
             "pid": holder and holder.pid, "program": holder and holder.program,
-            "since": iso(holder.since) if holder else None})
+            "since": iso(holder.since) if holder else None,
+            # Where not all could be looked at, a process that has it may run longer, or be there.
+            "searched": is_whole or not inode})
     return found
 
 

@@ -2,16 +2,19 @@
 
 import json
 import os
+import resource
 import socket
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from pam_spice import auditlog, journal
 from pam_spice.cli import main
-from pam_spice.holders import holders_of
+from pam_spice.holders import Holder, NotInTime, holders_of
 from pam_spice.sockets import guarded_sockets
+from pam_spice.verbs import status
 from tests.kernel import namespace as ns
 from tests.kernel.namespace import ENDPOINTS, GUARDED_PORT, V4, V6, VIEWER_GID, Client
 from tests.kernel.test_audit_records import DENY, Journal
@@ -51,7 +54,7 @@ def test_a_live_connection_is_shown_with_its_console_its_process_and_since_when_
     assert abs(instant(one.pop("since")) - began) <= 1
     assert one.pop("program")
     assert one == {"uid": ANNE, "address": address, "port": GUARDED_PORT, "user": "anne",
-                   "consoles": ["first"], "pid": client.pid}
+                   "consoles": ["first"], "pid": client.pid, "searched": True}
     [session] = shown["sessions"]
     assert {key: session[key] for key in ("seat", "tty", "service", "since", "state")} == {
         "seat": "seat0", "tty": "tty2", "service": "login", "state": "open",
@@ -84,6 +87,39 @@ def test_of_several_processes_that_have_a_socket_the_longest_running_one_is_told
     os.kill(child, 9)
     os.waitpid(child, 0)
     assert holders_of({inode}) == {}
+
+
+def test_the_open_files_of_a_user_however_many_keep_status_only_so_long() -> None:
+    for _ in range(10):
+        if os.fork() == 0:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (20_000, 20_000))
+            ns.become(RALPH, RALPH)
+            ns.die_with_parent()  # forgotten with the uid
+            with suppress(OSError):
+                while True:
+                    os.dup(0)
+            time.sleep(60)
+            os._exit(0)
+    time.sleep(0.5)
+    began = time.monotonic()
+    with pytest.raises(NotInTime):
+        holders_of({1}, 0.3)
+    assert time.monotonic() - began < 1, "to look at all takes 1.8 s"
+
+
+def test_what_holds_a_connection_is_not_said_where_it_was_not_found_in_time(
+        capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(_: set[int]) -> dict[int, Holder]:
+        raise NotInTime({})
+
+    monkeypatch.setattr(status, "holders_of", never)
+    office().log_in("3", "anne", hint=True)
+    client = Client(ANNE, VIEWER_GID, V4, GUARDED_PORT)
+    assert client.say() == "yes"
+    [one] = asked(capsys)["connections"]
+    assert (one["pid"], one["searched"]) == (None, False)
+    main(["status"])
+    assert "of a process that was not found in time" in capsys.readouterr().out
 
 
 def test_a_socket_that_its_process_has_closed_with_data_left_is_of_no_process() -> None:

@@ -42,7 +42,7 @@ def console(name: str, is_open: bool, until: str | None = None,
 def connection(**more: Any) -> Document:
     return {"uid": 1021, "address": "192.168.2.2", "port": 20002, "user": "anne",
             "consoles": ["webdev"], "pid": 812, "program": "remote-viewer",
-            "since": "2026-11-23T09:15:00+00:00", **more}
+            "since": "2026-11-23T09:15:00+00:00", "searched": True, **more}
 
 
 BUSY = document(
