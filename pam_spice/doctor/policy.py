@@ -60,7 +60,14 @@ def _closed_directory(path: str) -> str | None:
             found = os.stat(directory)
         except OSError:
             return None  # the file is missing, which is said already
-        if (not stat.S_IMODE(found.st_mode) & stat.S_IXOTH
-                and "system.posix_acl_access" not in os.listxattr(directory)):
+        if not stat.S_IMODE(found.st_mode) & stat.S_IXOTH and not _has_access_list(directory):
             return directory
     return None
+
+
+def _has_access_list(path: str) -> bool:
+    """Whether acl(5) may let in whom the mode doesn't."""
+    try:
+        return "system.posix_acl_access" in os.listxattr(path)
+    except OSError:  # a file system that knows none
+        return False
