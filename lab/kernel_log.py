@@ -9,12 +9,17 @@ class KernelLog:
     """What the kernel has logged since this object was made."""
 
     def __init__(self, after: int | None = None) -> None:
-        self.after = self._records()[-1][0] if after is None else after
+        self.after = self.last() if after is None else after
         """The sequence number of the last record that isn't ours."""
 
-    def lines(self, prefix: str = "") -> list[str]:
-        """The new records that begin with `prefix`, oldest first, without the kernel's time."""
-        new = [text for number, text in self._records() if number > self.after]
+    def last(self) -> int:
+        """The last record's sequence number. The kernel keeps so many, and drops the oldest."""
+        return self._records()[-1][0]
+
+    def lines(self, prefix: str = "", after: int = -1) -> list[str]:
+        """The new records that begin with `prefix`, oldest first, without the kernel's time; those
+        behind the one with the sequence number `after`."""
+        new = [text for number, text in self._records() if number > max(self.after, after)]
         return [text for text in new if text.startswith(prefix)]
 
     def _records(self) -> list[tuple[int, str]]:

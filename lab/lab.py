@@ -201,9 +201,9 @@ class Lab:
         graphical.start(greeter=greeter)
         return graphical
 
-    def kernel_denials(self, prefix: str = "pam-spice") -> list[str]:
-        """The kernel's new log records that begin with `prefix`, oldest first."""
-        return self.kernel_log.lines(prefix)
+    def kernel_denials(self, prefix: str = "pam-spice", after: int = -1) -> list[str]:
+        """The kernel's new log records that begin with `prefix`, oldest first; see KernelLog."""
+        return self.kernel_log.lines(prefix, after)
 
     def install(self) -> str:
         """Copy the checkout's pam-spice into the workstation, run its setup, return its output."""

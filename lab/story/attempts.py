@@ -50,10 +50,10 @@ def only_the_viewer_gets_through(stage: Stage) -> None:
     # Nobody but root and the group can read the viewer, so the copy is one brought from elsewhere.
     stage.lab.workstation.shell(
         "install -o myself -g myself -m 755 /usr/bin/remote-viewer /home/myself/my-viewer")
-    before = len(stage.lab.kernel_denials())
+    before = stage.lab.kernel_log.last()
     desktop.start_program("./my-viewer --spice-ca-file=/etc/pam-spice/mysrv-ca.pem "
                           "-- 'spice://mysrv?tls-port=20002'")
-    wait_until("it was denied", lambda: len(stage.lab.kernel_denials()) > before, 15)
+    wait_until("it was denied", lambda: stage.lab.kernel_denials(after=before), 15)
     time.sleep(2)  # for the viewer's own words about it
     desktop.screenshot(stage.pictures / "own-copy-of-the-viewer-refused.png")
     stage.line("an own copy of the viewer does not get through: no channel at the server",
