@@ -121,8 +121,8 @@ def _is_readable_for_viewer(descriptor: int, found: os.stat_result) -> bool:
         return True
     try:
         group = grp.getgrnam(VIEWER_GROUP).gr_gid
-    except KeyError:  # not set up here: the workstation's own group isn't known
-        return bool(found.st_mode & stat.S_IRGRP)
+    except KeyError:  # nothing is in force here: the group that the file has is another one
+        return False
     return found.st_gid == group and bool(found.st_mode & stat.S_IRGRP)
 
 

@@ -28,7 +28,8 @@ def policy_findings(compiled: CompiledPolicy | None, now: int) -> Iterator[Findi
         yield Finding(Code.POLICY_UNUSABLE, f"the policy is {compiled.outcome}: nobody gets a "
                       f"console, and what was guarded stays so",
                       "pam-spice check" if compiled.outcome == UNUSABLE
-                      else f"write {paths.POLICY}; to be rid of it: pam-spice uninstall")
+                      else f"write {paths.POLICY}; to be rid of it: remove the package, or "
+                           f"pam-spice uninstall where it came from a checkout")
     elif compiled.outcome == WITH_PROBLEMS:
         yield Finding(Code.POLICY_PROBLEMS, "entries of the policy have an error and grant "
                       "nothing", "pam-spice check")

@@ -106,6 +106,19 @@ def test_a_ca_file_for_the_viewer_s_group_alone_is_readable(
     assert fault_of(path) == Code.CA_UNREADABLE
 
 
+def test_before_there_is_the_viewer_s_group_a_ca_file_for_a_group_alone_is_not_readable(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ca.pem"
+    path.write_text(CA)
+    path.chmod(0o640)
+
+    def no_such_group(_: str) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(grp, "getgrnam", no_such_group)
+    assert fault_of(path) == Code.CA_UNREADABLE
+
+
 # Host names
 
 def answering(monkeypatch: pytest.MonkeyPatch, **hosts: list[str]) -> None:
