@@ -19,6 +19,7 @@ from conf.model import Policy, Workstation
 from conf.viewer import VIEWER, VIEWER_GROUP
 from pam_spice import landlock, layout, pamstack, paths, viewerfile
 from pam_spice.firewall import nft
+from pam_spice.naming import viewer_gid
 from pam_spice.run import CommandFailed, run
 
 _SOURCE = Path(__file__).resolve().parent.parent
@@ -249,14 +250,6 @@ def _directories_are_there() -> bool:
 
 
 # The viewer
-
-def viewer_gid() -> int | None:
-    """The viewer group's; None where there is no such group."""
-    try:
-        return grp.getgrnam(VIEWER_GROUP).gr_gid
-    except KeyError:
-        return None
-
 
 def _viewer_is_closed() -> bool:
     gid = viewer_gid()

@@ -646,7 +646,13 @@ def _barred(group: grp.struct_group, records: "Iterable[Record]") -> list[Record
     leave, by newgrp(1) or from a viewer that is not as it should be. None where nobody can tell."""
     from pam_spice import viewerfile
 
-    fault = viewerfile.fault(group.gr_gid)
+    try:
+        fault = viewerfile.fault(group.gr_gid)
+    except OSError as error:  # for once, it may be, which ends no session of others
+        journal.log(journal.ERROR, f"whether only sudo may start {VIEWER} can't be told, nothing "
+                    f"new opens: {error}", event="viewer-fault",
+                    reason=f"it can't be looked at: {error}")
+        return None
     if fault is not None:
         journal.log(journal.ERROR, f"nothing opens for anybody, {VIEWER} is not as it should be: "
                     f"{fault}; run pam-spice setup", event="viewer-fault", reason=fault)

@@ -20,6 +20,7 @@ from pam_spice.doctor.policy import policy_findings, server_findings
 from pam_spice.doctor.sudo import drop_in_findings, rule_findings
 from pam_spice.doctor.units import unit_findings
 from pam_spice.doctor.viewer import group_findings, viewer_findings
+from pam_spice.naming import viewer_gid
 
 
 class Look:
@@ -50,7 +51,7 @@ class Look:
     def at_surroundings(self) -> list[Finding]:
         """What it stands on; this may wait for directory and name servers."""
         return [
-            *rule_findings(self._compiled, self._people, installing.viewer_gid()),
+            *rule_findings(self._compiled, self._people, viewer_gid()),
             *server_findings(self._policy, self._now),
             *clock_findings(self._now),
             *zone_findings(self._policy, self._compiled.offsets if self._compiled else ()),

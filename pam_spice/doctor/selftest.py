@@ -9,9 +9,9 @@ from socket import AF_INET, AF_INET6, SOCK_STREAM, socket
 
 from conf.lookup import CompiledPolicy
 from conf.viewer import VIEWER_GROUP
-from pam_spice import installing
 from pam_spice.desired import allows
 from pam_spice.firewall import Chain, nft
+from pam_spice.naming import viewer_gid
 from pam_spice.reconcile import Reconciliation
 from pam_spice.run import CommandFailed, Partner, run
 from session.eligibility import why_not_eligible
@@ -157,7 +157,7 @@ class Selftest:
 
     def _connect(self, what: str, address: str, port: int, is_open: bool,
                  is_viewer: bool = True) -> Step:
-        gid = installing.viewer_gid() if is_viewer else self._gid
+        gid = viewer_gid() if is_viewer else self._gid
         if gid is None:
             raise OSError(f"there is no group {VIEWER_GROUP} any more")
         seen = _attempt(self._uid, gid, address, port)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from conf.viewer import VIEWER, VIEWER_GROUP
 from pam_spice import installing, viewerfile
 from pam_spice.doctor.findings import Code, Finding, Piece
+from pam_spice.naming import viewer_gid
 from pam_spice.reconcile import has_password
 
 _PASSWD, _GROUP = "/etc/passwd", "/etc/group"
@@ -20,7 +21,7 @@ def viewer_findings() -> Iterator[Finding]:
     if not os.path.lexists(VIEWER):
         yield Finding(Code.VIEWER_MISSING, f"there is no {VIEWER}", "install virt-viewer")
         return
-    gid = installing.viewer_gid()
+    gid = viewer_gid()
     if gid is None:
         return
     fault = viewerfile.fault(gid)

@@ -159,7 +159,12 @@ class Found:
 
 def _viewer_fault() -> str | None:
     gid = viewer_gid()
-    return f"there is no group {VIEWER_GROUP}" if gid is None else viewerfile.fault(gid)
+    if gid is None:
+        return f"there is no group {VIEWER_GROUP}"
+    try:
+        return viewerfile.fault(gid)
+    except OSError as error:
+        return f"it can't be looked at: {error}"
 
 
 def _watcher() -> str | None:

@@ -1,5 +1,6 @@
 """What an attacker's reading of the privileged code found, each as it was found."""
 
+import errno
 import os
 import pwd
 import shutil
@@ -15,7 +16,7 @@ import pytest
 
 from conf.files import write_atomically
 from conf.viewer import VIEWER
-from pam_spice import hook, paths, reconcile
+from pam_spice import hook, paths, reconcile, viewerfile
 from pam_spice.firewall import nft
 from pam_spice.locking import Lock
 from pam_spice.reconcile import Reconciliation
@@ -300,6 +301,27 @@ def test_while_the_viewer_is_not_as_it_should_be_nothing_is_open(
     viewer.chmod(0o750)
     workstation.reconcile()
     assert workstation.reaches("anne", GUARDED_PORT) == "yes"
+
+
+def test_where_nobody_can_tell_how_the_viewer_is_a_logout_closes_and_nothing_new_opens(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    workstation = office()
+    workstation.policy(f"{OFFICE}  - {{user: zoe, console: second}}\n"
+                       "workstation: {one_user: false}\n")
+    for session, user in (("3", "anne"), ("4", "ralph")):
+        workstation.log_in(session, user, hint=True)
+
+    def unreadable(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(viewerfile, "fault", unreadable)
+    workstation.log_in("5", "zoe", hint=True)
+    assert workstation.reaches("zoe", OTHER_GUARDED_PORT) == REFUSED
+    assert workstation.reaches("anne", GUARDED_PORT) == "yes"
+    assert workstation.hook("3", "close") == 0
+    assert workstation.reaches("anne", GUARDED_PORT) == REFUSED
+    workstation.reconcile()
+    assert workstation.reaches("ralph", OTHER_GUARDED_PORT) == "yes"
 
 
 # Who has the viewer's group without the viewer
