@@ -26,7 +26,7 @@ demo: setup
 LAB := tests/lab tests/attacks/lab tests/bench
 test: setup
 	@status=0; \
-	$(PYTHON) -m pytest -n 2 --dist loadgroup tests $(LAB:%=--ignore=%) || status=1; \
+	$(PYTHON) -m pytest -n 2 --dist load tests $(LAB:%=--ignore=%) || status=1; \
 	$(PYTHON) -m pytest $(LAB) || status=1; \
 	exit $$status
 

@@ -23,9 +23,6 @@ from tests.oracle.wallclock import (
 Open = tuple[str, int, int]
 """(console, start, end)."""
 
-SEEN = {"instants": 0}
-"""How many instants were looked at, for all consoles together."""
-
 
 @cache
 def has_holidays() -> bool:
@@ -212,7 +209,6 @@ def _seen_open(rights: list[_Right], samples: list[int], end: int) -> list[tuple
     def look(instant: int) -> None:
         nonlocal was_open, opened
         is_open = any(right.holds(instant) for right in rights)
-        SEEN["instants"] += 1
         if is_open and not was_open:
             opened = instant
         if was_open and not is_open:
