@@ -32,7 +32,6 @@ _UNIT_DIRECTORY = "/etc/systemd/system"
 _PACKAGES_UNITS = "/usr/lib/systemd/system"
 _POLICY_D = "/etc/pam-spice/policy.d"
 _DPKG_STATOVERRIDE = "/usr/bin/dpkg-statoverride"
-_SYSTEMCTL = "/usr/bin/systemctl"
 _DEBCONF_PATIENCE = 30.0  # seconds, for a package that is being installed
 
 
@@ -125,7 +124,7 @@ def uninstall_steps() -> list[Step]:
     return [
         *([Step("stop the units", lambda: False,
                 # One that is at work would put back what goes here.
-                lambda: run([_SYSTEMCTL, "stop", *UNITS, *SERVICES]))]
+                lambda: run([paths.SYSTEMCTL, "stop", *UNITS, *SERVICES]))]
           if is_packaged() else _units_go()),
         Step("take the hook out of PAM", lambda: not pamstack.PROFILE.exists(), _remove_pam),
         _remove(paths.SUDOERS),
@@ -142,11 +141,11 @@ def uninstall_steps() -> list[Step]:
 def _units_go() -> list[Step]:
     return [
         Step("stop and disable the units", lambda: not _is_there(f"{_UNIT_DIRECTORY}/{UNITS[0]}"),
-             lambda: (run([_SYSTEMCTL, "disable", "--now", *UNITS]),
-                      run([_SYSTEMCTL, "stop", *SERVICES]))),
+             lambda: (run([paths.SYSTEMCTL, "disable", "--now", *UNITS]),
+                      run([paths.SYSTEMCTL, "stop", *SERVICES]))),
         *(_remove(f"{_UNIT_DIRECTORY}/{unit}") for unit in (*UNITS, *SERVICES)),
         Step("let systemd forget the units", lambda: False,
-             lambda: run([_SYSTEMCTL, "daemon-reload"])),
+             lambda: run([paths.SYSTEMCTL, "daemon-reload"])),
     ]
 
 
@@ -357,13 +356,13 @@ def _units_are_active() -> bool:
             if verb == "is-active" and unit == UNITS[0]:
                 continue
             try:
-                run([_SYSTEMCTL, "--quiet", verb, unit])
+                run([paths.SYSTEMCTL, "--quiet", verb, unit])
             except CommandFailed:
                 return False
     return True
 
 
 def _start_units() -> None:
-    run([_SYSTEMCTL, "daemon-reload"])
-    run([_SYSTEMCTL, "enable", *UNITS])
-    run([_SYSTEMCTL, "restart", *UNITS])
+    run([paths.SYSTEMCTL, "daemon-reload"])
+    run([paths.SYSTEMCTL, "enable", *UNITS])
+    run([paths.SYSTEMCTL, "restart", *UNITS])

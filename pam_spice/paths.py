@@ -18,4 +18,5 @@ PREFIX = "/usr/lib/pam-spice"
 
 
 NFT = "/usr/sbin/nft"
+SYSTEMCTL = "/usr/bin/systemctl"
 VISUDO = "/usr/sbin/visudo"

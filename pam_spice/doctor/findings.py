@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+FIX = "pam-spice doctor --fix"
+"""The remedy of what it mends itself."""
+
 
 class Code(StrEnum):
     """What is found, by a code that stays; docs/doctor.md explains each."""

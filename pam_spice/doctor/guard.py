@@ -5,11 +5,10 @@ from collections.abc import Iterator
 
 from conf.lookup import CompiledPolicy
 from pam_spice import paths
-from pam_spice.doctor.findings import Code, Finding, Piece
+from pam_spice.doctor.findings import FIX, Code, Finding, Piece
 from pam_spice.firewall import TABLE_NAME, nft
 from pam_spice.run import CommandFailed, run
 
-_FIX = "pam-spice doctor --fix"
 _REWRITES = ("nat", "route")
 """Types of chains that send packets elsewhere: nft(8). An accept of theirs means nothing to us, but
 behind us they change a packet whose address we have already looked at."""
@@ -24,11 +23,11 @@ def guard_findings(policy: CompiledPolicy | None) -> Iterator[Finding]:
                       "find out why: nft list table inet pam_spice")
         return
     if observed is None:
-        yield Finding(Code.GUARD_MISSING, "the guard is not loaded: nothing is guarded", _FIX,
+        yield Finding(Code.GUARD_MISSING, "the guard is not loaded: nothing is guarded", FIX,
                       Piece.GUARD)
     elif policy is not None and nft.digest(observed, nft.render_guard(
             policy.endpoints)) != nft.seen_guard():
-        yield Finding(Code.GUARD_CHANGED, "the guard in the kernel is not the policy's", _FIX,
+        yield Finding(Code.GUARD_CHANGED, "the guard in the kernel is not the policy's", FIX,
                       Piece.GUARD)
     yield from _later_chains()
 

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from pam_spice import pamstack, paths
 from pam_spice.doctor import pamflow
-from pam_spice.doctor.findings import Code, Finding, Piece
+from pam_spice.doctor.findings import FIX, Code, Finding, Piece
 
 HOOK = f"{paths.PREFIX}/hook"
-_FIX = "pam-spice doctor --fix"
 
 
 def pam_findings(services: Sequence[str]) -> Iterator[Finding]:
@@ -20,7 +19,7 @@ def pam_findings(services: Sequence[str]) -> Iterator[Finding]:
     if not are_in_place:
         yield Finding(Code.PAM_MISSING, "PAM's session stack does not have pam-spice's lines for "
                       "the policy's services: no login through them opens anything",
-                      f"{_FIX}; where /etc/pam.d/common-session was edited by hand it stays as it "
+                      f"{FIX}; where /etc/pam.d/common-session was edited by hand it stays as it "
                       f"is: pam-auth-update --force", Piece.PAM)
     present = [service for service in services if _read(service) is not None]
     for service in services:
@@ -31,7 +30,7 @@ def pam_findings(services: Sequence[str]) -> Iterator[Finding]:
         if pamstack.lets_users_set_its_environment(service):
             yield Finding(Code.PAM_USER_ENVIRONMENT, f"{service} reads ~/.pam_environment, which "
                           f"would let users run code in the hook: its logins open nothing",
-                          f"take user_readenv=1 out of /etc/pam.d/{service}, then {_FIX}")
+                          f"take user_readenv=1 out of /etc/pam.d/{service}, then {FIX}")
         elif are_in_place:
             yield from _order_findings(service)
 

@@ -11,18 +11,17 @@ from conf.lint.findings import Code as LintCode
 from conf.lookup import CompiledPolicy
 from conf.model import Policy
 from pam_spice import paths
-from pam_spice.doctor.findings import Code, Finding, Piece
+from pam_spice.doctor.findings import FIX, Code, Finding, Piece
 from pam_spice.linting import read_ca, resolve
 
 RESOLVE_SECONDS = 5.0
-_FIX = "pam-spice doctor --fix"
 
 
 def policy_findings(compiled: CompiledPolicy | None, now: int) -> Iterator[Finding]:
     """Whether it is usable, whole, and the one on the disk."""
     if compiled is None or not compiled.is_current(now):
         yield Finding(Code.POLICY_STALE, f"{paths.COMPILED} is not the policy of {paths.POLICY}",
-                      _FIX, Piece.POLICY)
+                      FIX, Piece.POLICY)
         return
     if compiled.outcome in (MISSING, UNUSABLE):
         yield Finding(Code.POLICY_UNUSABLE, f"the policy is {compiled.outcome}: nobody gets a "

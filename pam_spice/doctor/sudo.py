@@ -9,7 +9,7 @@ from conf.lookup import CompiledPolicy
 from conf.viewer import CONFINER, VIEWER, VIEWER_GROUP
 from pam_spice import paths, sudoers
 from pam_spice.doctor import sudolist
-from pam_spice.doctor.findings import Code, Finding, Piece
+from pam_spice.doctor.findings import FIX, Code, Finding, Piece
 from pam_spice.doctor.people import People
 from pam_spice.run import CommandFailed, lines, run
 from session.records import read_records
@@ -18,7 +18,6 @@ SUDOERS = "/etc/sudoers"
 _DROP_INS = os.path.dirname(paths.SUDOERS)
 _SUDO = "/usr/bin/sudo"
 _TIMEOUT = "/usr/bin/timeout"
-_FIX = "pam-spice doctor --fix"
 
 _MOST_USERS = 200
 _SECONDS = 20.0
@@ -34,15 +33,15 @@ def drop_in_findings(policy: CompiledPolicy | None) -> Iterator[Finding]:
         found = os.lstat(paths.SUDOERS)
     except OSError:
         yield Finding(Code.SUDOERS_MISSING, f"there is no {paths.SUDOERS}: nobody can start the "
-                      f"viewer", _FIX, Piece.SUDOERS)
+                      f"viewer", FIX, Piece.SUDOERS)
     else:
         if (not stat.S_ISREG(found.st_mode) or found.st_uid != 0 or found.st_gid != 0
                 or stat.S_IMODE(found.st_mode) != 0o440):
             yield Finding(Code.SUDOERS_OWNER, f"{paths.SUDOERS} is not a file of root:root 0440, "
-                          f"so sudo or pam-spice does not take it", _FIX, Piece.SUDOERS)
+                          f"so sudo or pam-spice does not take it", FIX, Piece.SUDOERS)
         elif policy is not None and not sudoers.is_in_place(policy, read_records().values()):
             yield Finding(Code.SUDOERS_CHANGED, f"{paths.SUDOERS} is not what the policy asks for",
-                          _FIX, Piece.SUDOERS)
+                          FIX, Piece.SUDOERS)
     if not _includes(SUDOERS, 0):
         yield Finding(Code.SUDOERS_NOT_INCLUDED, f"{SUDOERS} does not include {_DROP_INS}: nobody "
                       f"can start the viewer",

@@ -3,13 +3,11 @@
 import re
 from collections.abc import Iterator
 
-from pam_spice import installing
-from pam_spice.doctor.findings import Code, Finding, Piece
+from pam_spice import installing, paths
+from pam_spice.doctor.findings import FIX, Code, Finding, Piece
 from pam_spice.run import CommandFailed, run
 
-_SYSTEMCTL = "/usr/bin/systemctl"
 _PROPERTIES = "Id,LoadState,UnitFileState,ActiveState,FragmentPath,DropInPaths,ConditionResult"
-_FIX = "pam-spice doctor --fix"
 _CHANGES_WHAT_IT_DOES = re.compile(
     r"^\s*(Exec\w+|Condition\w+|Assert\w+|Type|User|DynamicUser|RootDirectory|RootImage|Unit"
     r"|On\w+Sec|OnCalendar|OnClockChange|OnTimezoneChange|Path\w+|DirectoryNotEmpty|Restart)\s*=",
@@ -22,7 +20,7 @@ def unit_findings() -> Iterator[Finding]:
     """What systemd says of each of our units."""
     names = (*installing.UNITS, *installing.SERVICES)
     try:
-        said = run([_SYSTEMCTL, "show", f"--property={_PROPERTIES}", *names],
+        said = run([paths.SYSTEMCTL, "show", f"--property={_PROPERTIES}", *names],
                    timeout=10).output.decode("utf-8", "replace")
     except CommandFailed as error:
         yield Finding(Code.UNIT_STOPPED, f"systemd does not say how pam-spice's units are: "
@@ -36,7 +34,7 @@ def unit_findings() -> Iterator[Finding]:
 def _unit(name: str, unit: dict[str, str]) -> Iterator[Finding]:
     if unit["LoadState"] == "masked" or unit["UnitFileState"].startswith("masked"):
         yield Finding(Code.UNIT_MASKED, f"{name} is masked: it never runs",
-                      f"systemctl unmask {name}, then {_FIX}")
+                      f"systemctl unmask {name}, then {FIX}")
         return
     if unit["LoadState"] != "loaded":
         yield Finding(Code.UNIT_MISSING, f"systemd can't use {name}: {unit['LoadState']}",
@@ -46,12 +44,12 @@ def _unit(name: str, unit: dict[str, str]) -> Iterator[Finding]:
     if name in installing.UNITS:
         if unit["UnitFileState"] != "enabled":
             yield Finding(Code.UNIT_DISABLED, f"{name} is {unit['UnitFileState'] or 'not enabled'}:"
-                          f" it does not start at boot", _FIX, Piece.UNITS)
+                          f" it does not start at boot", FIX, Piece.UNITS)
         # A guard whose condition failed had nothing to load: that is looked at elsewhere.
         if (unit["ActiveState"] not in ("active", "activating", "reloading")
                 and not (name == installing.UNITS[0] and unit["ActiveState"] == "inactive"
                          and unit["ConditionResult"] == "no")):
-            yield Finding(Code.UNIT_STOPPED, f"{name} is {unit['ActiveState']}", _FIX, Piece.UNITS)
+            yield Finding(Code.UNIT_STOPPED, f"{name} is {unit['ActiveState']}", FIX, Piece.UNITS)
     elif unit["ActiveState"] == "failed":
         yield Finding(Code.UNIT_STOPPED, f"the last run of {name} failed",
                       f"see why: journalctl -u {name}")

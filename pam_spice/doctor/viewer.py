@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator
 
 from conf.viewer import VIEWER, VIEWER_GROUP
 from pam_spice import installing, viewerfile
-from pam_spice.doctor.findings import Code, Finding, Piece
+from pam_spice.doctor.findings import FIX, Code, Finding, Piece
 from pam_spice.naming import viewer_gid
 from pam_spice.reconcile import has_password
 
 _PASSWD, _GROUP = "/etc/passwd", "/etc/group"
-_FIX = "pam-spice doctor --fix"
 _CLOSED = "until then nothing is open for anybody"
 
 
@@ -26,11 +25,11 @@ def viewer_findings() -> Iterator[Finding]:
         return
     fault = viewerfile.fault(gid)
     if fault is not None:
-        yield Finding(Code.VIEWER_OPEN, f"{VIEWER}: {fault}", f"{_FIX}; {_CLOSED}", Piece.VIEWER)
+        yield Finding(Code.VIEWER_OPEN, f"{VIEWER}: {fault}", f"{FIX}; {_CLOSED}", Piece.VIEWER)
     if installing.lacks_override():
         yield Finding(Code.VIEWER_OVERRIDE, f"dpkg-statoverride does not keep {VIEWER} "
                       f"root:{VIEWER_GROUP} {viewerfile.MODE:04o}: the next update of its package "
-                      f"opens it to everybody", _FIX, Piece.VIEWER)
+                      f"opens it to everybody", FIX, Piece.VIEWER)
 
 
 def group_findings(users: Iterable[str]) -> Iterator[Finding]:
@@ -40,7 +39,7 @@ def group_findings(users: Iterable[str]) -> Iterator[Finding]:
         group = grp.getgrnam(VIEWER_GROUP)
     except KeyError:
         yield Finding(Code.GROUP_MISSING, f"there is no group {VIEWER_GROUP}: nothing opens",
-                      _FIX, Piece.GROUP)
+                      FIX, Piece.GROUP)
         return
     for member in group.gr_mem:
         yield Finding(Code.GROUP_MEMBER, f"{member} is a member of {VIEWER_GROUP}, so that any "

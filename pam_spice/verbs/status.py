@@ -38,7 +38,6 @@ from session.logind import LogindSession, LogindSilent, read_sessions
 from session.records import Record, read_records
 
 _AHEAD = 60 * DAY
-_SYSTEMCTL = "/usr/bin/systemctl"
 _WATCHER = "pam-spice-watch.service"
 _EVERY = 2.0  # seconds
 
@@ -170,7 +169,7 @@ def _viewer_fault() -> str | None:
 def _watcher() -> str | None:
     """systemd's word for the watcher's state; None where there is no systemd to tell it."""
     try:
-        told = run_program([_SYSTEMCTL, "show", "--property=ActiveState", "--value", _WATCHER],
+        told = run_program([paths.SYSTEMCTL, "show", "--property=ActiveState", "--value", _WATCHER],
                            timeout=2.0)
     except CommandFailed:
         return None
