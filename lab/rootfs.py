@@ -32,6 +32,8 @@ PACKAGES = """
     virt-viewer spice-client-gtk xvfb xdotool imagemagick x11-utils x11-xserver-utils xauth
     python3-gi gir1.2-gtk-3.0 libgtk-3-bin librsvg2-common dunst
     libnotify-bin lightdm lightdm-gtk-greeter openbox fonts-dejavu-core
+    xfce4-session xfce4-panel xfdesktop4 xfwm4 xfce4-settings adwaita-icon-theme
+    sway swaybg grim wtype wofi
     pamtester netcat-openbsd strace tmux iputils-ping socat
     firewalld ufw docker.io
 """.split()
