@@ -4,7 +4,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/ready
 
-.PHONY: setup demo test test-fast oracle fuzz bench attacks firewalls faults soak lint deb rpm \
+.PHONY: setup demo demo-desktop test test-fast oracle fuzz bench attacks firewalls faults soak lint deb rpm \
         lab-shell clean
 
 setup: $(READY)
@@ -20,6 +20,10 @@ $(READY): pyproject.toml lab/packages.txt
 # The story of the office, told and checked line by line; pictures in build/demo.
 demo: setup
 	$(PYTHON) -m lab demo
+
+# The same at the desktop, X11 and Wayland, from the greeter on; pictures in build/demo-desktop.
+demo-desktop: setup
+	$(PYTHON) -m lab demo-desktop
 
 # All tests: linters and pure logic; real nftables in namespaces, each test in its own, two at a
 # time; real logins in the lab, of which there can be but one.

@@ -30,8 +30,12 @@ def main() -> int:
     verbs.add_parser("status", help="what is up; status 1 if nothing is")
     verbs.add_parser("reboot", help="reboot the workstation of the lab that is up")
     verbs.add_parser("build", help="build the root file system if it isn't in the cache")
-    demo = verbs.add_parser("demo", help="play the story of the office in a lab of its own")
-    demo.add_argument("chapters", metavar="CHAPTER", nargs="*", help="only these")
+    for verb, text in (
+        ("demo", "play the story of the office in a lab of its own"),
+        ("demo-desktop", "the same of what people see at their desktops"),
+    ):
+        each = verbs.add_parser(verb, help=text)
+        each.add_argument("chapters", metavar="CHAPTER", nargs="*", help="only these")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     # A terminal that is closed and a polite kill take the lab down too.
@@ -61,10 +65,12 @@ def _run(options: argparse.Namespace) -> int:
             _describe(Lab.attach())
         case "reboot":
             Lab.attach().workstation.reboot()
-        case "demo":
+        case "demo" | "demo-desktop":
+            from lab.story import CHAPTERS, DESKTOP
             from lab.story.demo import play
 
-            return play(options.chapters)
+            story = CHAPTERS if options.verb == "demo" else DESKTOP
+            return play(story, options.chapters, options.verb)
         case "shell":
             return _shell(options)
     return 0

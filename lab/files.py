@@ -53,7 +53,85 @@ _XSESSION_OPTIONS = "allow-failsafe\nallow-user-resources\nallow-user-xsession\n
 # A process that ignores SIGTERM would hold a shutdown for a minute and a half.
 _MANAGER = "[Manager]\nDefaultTimeoutStopSec=5s\n"
 
+# Programs that are to be in a graphical session have to be started by something that is. It ends
+# with the session's screen, or the session would stay in logind's state `closing`.
+_RUN = """\
+#!/bin/bash
+rm -f ~/.lab-run
+mkfifo -m 600 ~/.lab-run
+while :; do
+    while read -r line; do
+        eval "$line" >>~/.program.log 2>&1 &
+    done <~/.lab-run
+done &
+runner=$!
+if [ "$SWAYSOCK" ]; then
+    swaymsg --type subscribe --monitor '["shutdown"]'
+else
+    xprop -root -spy
+fi >/dev/null 2>&1
+rm -f ~/.lab-run
+kill $runner
+"""
+
+# Not the desktop's autostart: Xfce comes to that only when it has waited for eight seconds for
+# programs that aren't installed.
+_XSESSION_RUN = "[ -z \"$DISPLAY\" ] || /usr/local/bin/lab-run &\n"
+
+_SWAY = """\
+#!/bin/sh
+export WLR_BACKENDS=headless WLR_RENDERER=pixman WLR_LIBINPUT_NO_DEVICES=1
+exec /usr/bin/sway
+"""
+
+_SWAY_SESSION = """\
+[Desktop Entry]
+Name=Sway
+Exec=/usr/local/bin/lab-sway
+Type=Application
+DesktopNames=sway
+"""
+
+_SWAY_CONFIG = """\
+output HEADLESS-1 resolution 1024x768 bg #2e4a62 solid_color
+font pango:DejaVu Sans 10
+bindsym Mod4+d exec wofi --show drun --insensitive --allow-images
+bindsym Mod4+q exec swaymsg exit
+bar {
+    position top
+    status_command while date +'%a %F %H:%M'; do sleep 20; done
+}
+exec dbus-update-activation-environment --systemd WAYLAND_DISPLAY SWAYSOCK XDG_CURRENT_DESKTOP
+exec dunst
+exec wayvnc --unix-socket "$XDG_RUNTIME_DIR/wayvnc"
+exec /usr/local/bin/lab-run
+"""
+
+# What was open at a logout would be there again at the next login.
+_XFCE_KIOSK = """\
+[xfce4-session]
+SaveSession=NONE
+"""
+
+# A plain background, on which one can see what matters.
+_XFCE_DESKTOP = """\
+<?xml version="1.0" encoding="UTF-8"?>
+<channel name="xfce4-desktop" version="1.0">
+  <property name="backdrop" type="empty"><property name="screen0" type="empty">
+    <property name="monitorscreen" type="empty"><property name="workspace0" type="empty">
+      <property name="color-style" type="int" value="0"/>
+      <property name="image-style" type="int" value="0"/>
+      <property name="rgba1" type="array">
+        <value type="double" value="0.18"/><value type="double" value="0.29"/>
+        <value type="double" value="0.38"/><value type="double" value="1"/>
+      </property>
+    </property></property>
+  </property></property>
+</channel>
+"""
+
 FILES = {
+    "etc/X11/Xsession.d/96lab-run": _XSESSION_RUN,
     "etc/X11/Xsession.options": _XSESSION_OPTIONS,
     "etc/hostname": f"{HOSTNAME}\n",
     "etc/hosts": _HOSTS,
@@ -61,6 +139,12 @@ FILES = {
     "etc/systemd/user.conf.d/lab.conf": _MANAGER,
     "etc/systemd/network/eth0.network": _NETWORK,
     "etc/profile.d/lab.sh": _PROFILE,
+    "etc/sway/config": _SWAY_CONFIG,
+    "etc/xdg/xfce4/kiosk/kioskrc": _XFCE_KIOSK,
+    "etc/xdg/xfce4/xfconf/xfce-perchannel-xml/xfce4-desktop.xml": _XFCE_DESKTOP,
+    "usr/local/bin/lab-run": _RUN,
+    "usr/local/bin/lab-sway": _SWAY,
     "usr/local/sbin/lab-xserver": _X_SERVER,
+    "usr/share/wayland-sessions/sway.desktop": _SWAY_SESSION,
 }
 """What is written below its root before its first boot; what lies in a bin directory runs."""

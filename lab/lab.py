@@ -15,7 +15,7 @@ from lab import product, seat
 from lab.desktop import Desktop
 from lab.door import log, wait_until
 from lab.errors import LabError
-from lab.graphical import GraphicalLogin
+from lab.graphical import X11, DisplayManager, GraphicalLogin
 from lab.kernel_log import KernelLog
 from lab.ledger import Ledger, Process
 from lab.network import Network
@@ -191,15 +191,24 @@ class Lab:
         desktop.start()
         return desktop
 
-    def graphical_login(self, user: str, *, greeter: bool = False) -> GraphicalLogin:
-        """Log in through the display manager, and wait for the session.
+    def display_manager(self) -> DisplayManager:
+        """The workstation's display manager, which isn't running unless it is started."""
+        return DisplayManager(self.workstation)
 
-        Without `greeter` the display manager logs the user in by itself (the PAM service is then
-        lightdm-autologin), with it the password is typed (lightdm). Raises LabTimeout.
+    def graphical_login(self, user: str, desktop: str = X11, *,
+                        autologin: bool = False) -> GraphicalLogin:
+        """Log in at the display manager's greeter, and wait for the session.
+
+        With `autologin` the display manager logs the user in by itself (the PAM service is then
+        lightdm-autologin). Raises LabTimeout.
         """
-        graphical = GraphicalLogin(self.workstation, user, self.passwords[user])
-        graphical.start(greeter=greeter)
-        return graphical
+        greeter = self.display_manager().start(desktop, autologin=user if autologin else "")
+        if not autologin:
+            greeter.answer(user)
+            greeter.answer(self.passwords[user])
+        login = GraphicalLogin(self.workstation, user, desktop)
+        login.wait()
+        return login
 
     def kernel_denials(self, prefix: str = "pam-spice", after: int = -1) -> list[str]:
         """The kernel's new log records that begin with `prefix`, oldest first; see KernelLog."""

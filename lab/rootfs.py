@@ -33,7 +33,7 @@ PACKAGES = """
     python3-gi gir1.2-gtk-3.0 libgtk-3-bin librsvg2-common dunst
     libnotify-bin lightdm lightdm-gtk-greeter openbox fonts-dejavu-core
     xfce4-session xfce4-panel xfdesktop4 xfwm4 xfce4-settings adwaita-icon-theme
-    sway swaybg grim wtype wofi
+    sway swaybg grim wayvnc wofi at-spi2-core gir1.2-atspi-2.0
     pamtester netcat-openbsd strace tmux iputils-ping socat
     firewalld ufw docker.io
 """.split()

@@ -1,10 +1,22 @@
-"""The story of the office: told by `make demo`, tested by tests/lab. One telling, two listeners.
+"""The story of the office: told by `make demo`, and what people see of it by `make demo-desktop`;
+tested by tests/lab. One telling, two listeners.
 
 A chapter is a function of a Stage; each of its lines is a fact and whether it was seen to hold.
 Chapters stand alone: each begins with nobody logged in and the office's own policy.
 """
 
-from lab.story import attempts, audit, edits, evening, faults, hand, mending, own_code, windows
+from lab.story import (
+    attempts,
+    audit,
+    desktop,
+    edits,
+    evening,
+    faults,
+    hand,
+    mending,
+    own_code,
+    windows,
+)
 from lab.story.stage import Chapter, Line, Stage
 
 CHAPTERS: tuple[Chapter, ...] = (
@@ -26,8 +38,16 @@ CHAPTERS: tuple[Chapter, ...] = (
     mending.what_is_broken_is_mended,
     mending.a_reboot_closes_everything,
     attempts.no_seat_no_console,
-    evening.a_graphical_login_counts,
     faults.a_login_works_whatever_fails,
 )
 
-__all__ = ["CHAPTERS", "Chapter", "Line", "Stage"]
+DESKTOP: tuple[Chapter, ...] = (
+    desktop.an_icon_leads_to_the_console,
+    desktop.a_second_person_waits_for_the_first,
+    desktop.who_leaves_a_question_opens_nothing,
+    desktop.a_warning_needs_no_notifications,
+    desktop.a_viewer_that_cant_connect_is_explained,
+    desktop.on_wayland_it_is_the_same,
+)
+
+__all__ = ["CHAPTERS", "DESKTOP", "Chapter", "Line", "Stage"]

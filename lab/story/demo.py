@@ -1,4 +1,4 @@
-"""`python3 -m lab demo`: the whole story on the terminal, pictures beside it."""
+"""`python3 -m lab demo` and `demo-desktop`: a story on the terminal, pictures beside it."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
 
 from lab.lab import Lab
 from lab.product import CHECKOUT
-from lab.story import CHAPTERS, Line, Stage
+from lab.story import Chapter, Line, Stage
 from lab.story.stage import policy
 
 _GREEN, _RED, _BOLD, _DIM, _PLAIN = "\033[32m", "\033[31m", "\033[1m", "\033[2m", "\033[0m"
 
 
-def play(only: Sequence[str] = (), pictures: Path = CHECKOUT / "build" / "demo") -> int:
-    """Play all chapters, or those of these names; 0 if every line held."""
-    unknown = set(only) - {chapter.__name__ for chapter in CHAPTERS}
+def play(chapters: Sequence[Chapter], only: Sequence[str], pictures: str) -> int:
+    """Play these chapters, or those of them that are named; the pictures go to a directory below
+    build/. 0 if every line held."""
+    unknown = set(only) - {chapter.__name__ for chapter in chapters}
     if unknown:
         print(f"no chapter {', '.join(unknown)}; there are: "
-              f"{', '.join(chapter.__name__ for chapter in CHAPTERS)}", file=sys.stderr)
+              f"{', '.join(chapter.__name__ for chapter in chapters)}", file=sys.stderr)
         return 2
+    directory = CHECKOUT / "build" / pictures
     failed = 0
     told = 0
     colours = sys.stdout.isatty()
@@ -43,8 +44,8 @@ def play(only: Sequence[str] = (), pictures: Path = CHECKOUT / "build" / "demo")
     print(paint(_BOLD, "Starting the office: a workstation, a server, two consoles"), flush=True)
     with Lab.start(policy()) as lab:
         print(f"  up after {time.monotonic() - began:.0f} s", flush=True)
-        stage = Stage(lab, tell, pictures)
-        for chapter in CHAPTERS:
+        stage = Stage(lab, tell, directory)
+        for chapter in chapters:
             if only and chapter.__name__ not in only:
                 continue
             print(f"\n{paint(_BOLD, chapter.__doc__ or chapter.__name__)}", flush=True)
@@ -54,5 +55,5 @@ def play(only: Sequence[str] = (), pictures: Path = CHECKOUT / "build" / "demo")
             except Exception:  # the story goes on; the line is red
                 tell(Line("the chapter could be played to its end", False, traceback.format_exc()))
     print(f"\n{told - failed} passed, {failed} failed "
-          f"in {time.monotonic() - began:.0f} s; pictures in {pictures}")
+          f"in {time.monotonic() - began:.0f} s; pictures in {directory}")
     return 1 if failed or not told else 0

@@ -109,21 +109,3 @@ def mybro_waits_until_myself_has_left(stage: Stage) -> None:
     stage.line("and only leaptest: debianx is refused by the kernel", got == REFUSED, got)
     ran = stage.lab.run_at("spice-open debianx", 2)
     stage.line("and by the launcher", ran.status == 1, ran.text)
-
-
-def a_graphical_login_counts(stage: Stage) -> None:
-    """A graphical login at the display manager's greeter opens the console like one at a VT"""
-    login = stage.lab.graphical_login("mybro", greeter=True)
-    session = next(s for s in stage.lab.sessions() if s.user == "mybro" and s.class_ == "user")
-    stage.line("logind has a graphical session on seat0",
-               session.seat == "seat0" and session.kind == "x11",
-               f"{session.seat} {session.kind} service {session.service}")
-    stage.soon("his chain is there", lambda: stage.chains() == {MYBRO}, 2)
-    login.start_program("spice-open")
-    stage.open_console(login, "leaptest")
-    _tell_channels(stage, "leaptest")
-    time.sleep(1)
-    login.screenshot(stage.pictures / "graphical-session.png")
-    login.logout()
-    stage.soon("after the logout nothing is left", lambda: not stage.chains()
-               and stage.is_silent("leaptest"), 2)

@@ -173,6 +173,7 @@ class Stage:
 
     def reset(self) -> None:
         """Nobody logged in, everything running, the office's policy in force."""
+        self.lab.display_manager().stop()
         for session in self.lab.sessions():
             if session.class_ == "user":
                 self.lab.workstation.run(["loginctl", "kill-session", session.id, "-s", "KILL"],

@@ -1,11 +1,11 @@
-"""The story that `make demo` tells, each chapter a test."""
+"""The stories that `make demo` and `make demo-desktop` tell, each chapter a test."""
 
 import pytest
 
-from lab.story import CHAPTERS, Chapter, Line, Stage
+from lab.story import CHAPTERS, DESKTOP, Chapter, Line, Stage
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.__name__)
+@pytest.mark.parametrize("chapter", CHAPTERS + DESKTOP, ids=lambda chapter: chapter.__name__)
 def test_every_line_of_the_chapter_holds(chapter: Chapter, stage: Stage,
                                          lines: list[Line]) -> None:
     chapter(stage)

@@ -71,7 +71,7 @@ def test_a_lost_logout_is_noticed(stage: Stage) -> Seen:
 def test_a_crash_of_the_display_manager_is_noticed(stage: Stage) -> Seen:
     stage.nobody()
     stage.forget_who_is_there()
-    graphical = stage.lab.graphical_login("myself")
+    graphical = stage.lab.graphical_login("myself", autologin=True)
     stage.afterwards("systemctl stop lightdm")
     graphical.start_program(f"env {stage.viewer()}")
     stage.answer_viewer("debianx")
