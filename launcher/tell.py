@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from launcher.language import gettext as _
+
 TYPE_CHECKING = False  # see launcher
 if TYPE_CHECKING:
     from typing import TextIO
@@ -51,7 +53,7 @@ def notify(text: str) -> int | None:
 
     Nobody waits for it: without a notification service it takes its time.
     """
-    return start([NOTIFY, "--app-name=spice-open", "--icon=spice-open", "--", "spice-open", text])
+    return start([NOTIFY, "--app-name=spice-open", "--icon=spice-open", "--", _("Consoles"), text])
 
 
 def start(command: list[str]) -> int | None:

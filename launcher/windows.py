@@ -108,7 +108,7 @@ def _notify(text: str) -> bool:
 
     try:
         return subprocess.run(  # noqa: S603
-            [NOTIFY, f"--app-name={ICON}", f"--icon={ICON}", "--", ICON, text],
+            [NOTIFY, f"--app-name={ICON}", f"--icon={ICON}", "--", _("Consoles"), text],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=_PATIENCE,
             check=False).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
@@ -144,13 +144,37 @@ def _dialog(title: str, text: str, *buttons: tuple[str, int]) -> tuple[Any, Any]
     for label, response in buttons:
         dialog.add_button(label, response)
     dialog.set_default_response(buttons[-1][1])
-    dialog.get_action_area().set_property("margin", _MARGIN)
     column = dialog.get_content_area()
     column.set_spacing(_MARGIN)
     column.set_property("margin", _MARGIN)
     column.pack_start(Gtk.Label(label=text, wrap=True, max_width_chars=60, xalign=0), False, False,
                       0)
     return dialog, column
+
+
+def _show(dialog: Any) -> None:
+    """Show it, ready for what is typed."""
+    dialog.connect("map-event", _free_keyboard)
+    dialog.show_all()
+
+
+def _free_keyboard(dialog: Any, _event: Any) -> bool:
+    """On X11 a viewer with the pointer over it holds the keyboard, even while another window has
+    the focus: a password would be typed into the virtual machine. It lets go when the pointer
+    leaves it."""
+    from gi.repository import Gdk
+
+    display = dialog.get_display()
+    seat = display.get_default_seat()
+    if "X11" in type(display).__name__:
+        if seat.grab(dialog.get_window(), Gdk.SeatCapabilities.KEYBOARD, False, None, None, None,
+                     None) == Gdk.GrabStatus.SUCCESS:
+            seat.ungrab()  # nobody holds it; a grab that stays would keep a screen from locking
+        else:
+            _found, x, y = dialog.get_window().get_origin()
+            seat.get_pointer().warp(dialog.get_screen(), x + dialog.get_allocated_width() // 2,
+                                    y + dialog.get_allocated_height() // 2)
+    return False
 
 
 def _message(text: str, takes_keyboard: bool) -> int:
@@ -163,7 +187,10 @@ def _message(text: str, takes_keyboard: bool) -> int:
     dialog.set_resizable(False)
     dialog.get_accessible().set_role(Atk.Role.ALERT)  # is read out at once
     dialog.set_keep_above(True)
-    dialog.show_all()
+    if takes_keyboard:
+        _show(dialog)
+    else:
+        dialog.show_all()
     dialog.run()
     return CHOSEN
 
@@ -178,7 +205,7 @@ def _password(question: str) -> str | None:
     column.pack_start(entry, False, False, 0)
     dialog.set_keep_above(True)
     dialog.set_resizable(False)
-    dialog.show_all()
+    _show(dialog)
     entry.grab_focus()
     return entry.get_text() if dialog.run() == Gtk.ResponseType.OK else None
 
@@ -210,7 +237,7 @@ def _list(rows: list[dict[str, Any]]) -> int:
     column.pack_start(scrolled, True, True, 0)
     refusal = Gtk.Label(wrap=True, max_width_chars=60, xalign=0, no_show_all=True)
     column.pack_start(refusal, False, False, 0)
-    dialog.show_all()
+    _show(dialog)
     view.grab_focus()
     view.set_cursor(Gtk.TreePath(0))
     while dialog.run() == Gtk.ResponseType.OK:
