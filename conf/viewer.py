@@ -10,7 +10,8 @@ CONFINER = "/usr/lib/pam-spice/viewer"
 VIEWER_GROUP = "spicegrp"
 
 
-def viewer_command(host: str, port: int, ca_file: str) -> list[str]:
+def viewer_command(console: str, host: str, port: int, ca_file: str) -> list[str]:
     """With remote-viewer's arguments: TLS only, the server's certificate checked against its own
-    CA."""
-    return [CONFINER, f"--spice-ca-file={ca_file}", "--", f"spice://{host}?tls-port={port:d}"]
+    CA, and the console's name as the window's title, which else is the address with its port."""
+    return [CONFINER, f"--spice-ca-file={ca_file}", f"--title={console}", "--",
+            f"spice://{host}?tls-port={port:d}"]

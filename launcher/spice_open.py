@@ -73,7 +73,7 @@ def sudo_command(console: Console, options: tuple[str, ...] = ()) -> list[str]:
     """The one command line that the console's line in sudoers allows, with options of sudo's own
     that say how it asks."""
     return [SUDO, *options, "-g", VIEWER_GROUP, "--",
-            *viewer_command(console.host, console.port, console.ca_file)]
+            *viewer_command(console.name, console.host, console.port, console.ca_file)]
 
 
 def _parse(words: list[str]) -> Options:

@@ -21,7 +21,7 @@ from pam_spice.run import run
 from session.records import OPEN, Record
 
 _HEAD = "# pam-spice "
-_RENDERING = "2"  # to be raised when render() writes other lines
+_RENDERING = "3"  # to be raised when render() writes other lines
 _NAMES_PER_LINE = 50
 _MODE = 0o440
 
@@ -36,7 +36,7 @@ def render(grants: Iterable[GrantLine], password: bool) -> str:
     """The lines that let each grant's subject start the viewer for its console."""
     consoles: dict[tuple[str, ...], tuple[str, set[str]]] = {}
     for grant in grants:
-        command = tuple(viewer_command(grant.host, grant.port, grant.ca_file))
+        command = tuple(_command(grant))
         consoles.setdefault(command, (grant.console, set()))[1].add(grant.subject)
     lines = []
     for command, (console, subjects) in sorted(consoles.items()):
@@ -111,7 +111,7 @@ def is_in_place(compiled: CompiledPolicy, records: Iterable[Record]) -> bool:
 
 def command_of(grant: GrantLine) -> str:
     """The command that the grant's subject may run, as sudoers(5) writes it."""
-    command = viewer_command(grant.host, grant.port, grant.ca_file)
+    command = _command(grant)
     return " ".join([command[0], *map(_escape_argument, command[1:])])
 
 
@@ -136,7 +136,11 @@ def _kept(compiled: CompiledPolicy, records: Iterable[Record]) -> list[GrantLine
 
 
 def _right(grant: GrantLine) -> tuple[str, ...]:
-    return grant.subject, *viewer_command(grant.host, grant.port, grant.ca_file)
+    return grant.subject, *_command(grant)
+
+
+def _command(grant: GrantLine) -> list[str]:
+    return viewer_command(grant.console, grant.host, grant.port, grant.ca_file)
 
 
 def _digest(text: str) -> str:

@@ -65,8 +65,8 @@ def _leaptest_is_refused(stage: Stage) -> None:
                    owner="myself:myself")
     ran = stage.lab.run_at(
         "sudo -S -g spicegrp -- /usr/lib/pam-spice/viewer "
-        "--spice-ca-file=/etc/pam-spice/mysrv-ca.pem -- 'spice://mysrv?tls-port=20004' "
-        "<~/.password", 2)
+        "--spice-ca-file=/etc/pam-spice/mysrv-ca.pem --title=leaptest -- "
+        "'spice://mysrv?tls-port=20004' <~/.password", 2)
     stage.line("leaptest is refused by sudo, with his password",
                ran.status and "not allowed" in ran.text, ran.text)
     ran = stage.lab.run_at("spice-open leaptest", 2)

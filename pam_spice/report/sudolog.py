@@ -34,9 +34,10 @@ _SESSION = re.compile(r"pam_unix\(sudo(?:-i)?:session\): session (opened|closed)
                       re.ASCII | re.DOTALL)
 _LINE = re.compile(r" *(?P<user>[^ ]+) : (?:(?P<reason>[^;=]+) ; )?[A-Z]+=.* ; COMMAND=(?P<cmd>.*)",
                    re.ASCII | re.DOTALL)
-_COMMAND = re.compile(rf"{re.escape(CONFINER)} --spice-ca-file=\S+ -- "
-                      r"spice://(\[?[A-Za-z0-9_.:-]{1,255}\]?)\?tls-port=([0-9]{1,5})",
-                      re.ASCII)
+# Without a title where an earlier pam-spice wrote sudo's rules.
+_COMMAND = re.compile(rf"{re.escape(CONFINER)} --spice-ca-file=\S+(?: --title=(?P<title>\S+))? -- "
+                      r"spice://(?P<host>\[?[A-Za-z0-9_.:-]{1,255}\]?)"
+                      r"\?tls-port=(?P<port>[0-9]{1,5})", re.ASCII)
 _MOST_WAITING = 10_000
 """Of processes of which nobody knows yet whether they are sudo: anybody can write that he is."""
 
@@ -175,8 +176,10 @@ class SudoLog:
         found = _COMMAND.fullmatch(command)
         if found is None:
             return None
-        host, port = found[1], int(found[2])
-        return " or ".join(self._consoles.get((host, port), (f"{host} port {port}",)))
+        host, port = found["host"], int(found["port"])
+        names = self._consoles.get((host, port), (f"{host} port {port}",))
+        # The title is words; host and port are where it leads. It tells only which of their names.
+        return found["title"] if found["title"] in names else " or ".join(names)
 
 
 def _id(text: str) -> int:

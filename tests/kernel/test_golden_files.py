@@ -86,8 +86,8 @@ def test_sudo_reads_each_sign_that_a_ca_file_may_have(sign: str) -> None:
     assert isinstance(aliases, dict)
     (command,), = aliases.values()
     plain = re.sub(r"\\(.)", r"\1", command["command"])
-    assert plain == (f"/usr/lib/pam-spice/viewer --spice-ca-file=/etc/a{sign}b/{sign}c.pem -- "
-                     "spice://mysrv.example?tls-port=20002")
+    assert plain == (f"/usr/lib/pam-spice/viewer --spice-ca-file=/etc/a{sign}b/{sign}c.pem "
+                     "--title=webdev -- spice://mysrv.example?tls-port=20002")
 
 
 def test_sudo_reads_one_runas_group_and_no_runas_user() -> None:

@@ -5,6 +5,8 @@ import socket
 import time
 from pathlib import Path
 
+import pytest
+
 from conf.viewer import VIEWER_GROUP, viewer_command
 from pam_spice import paths, sudoers
 from pam_spice.auditlog import journal_lines
@@ -12,16 +14,18 @@ from pam_spice.report.sudolog import MATCHES, UNCONFIRMED, SudoLog, Use
 from tests.kernel import namespace as ns
 from tests.kernel.namespace import USERS, VIEWER_GID
 from tests.kernel.test_audit_records import Journal
+from tests.unit.support import grant
 
 ANNE, RALPH = USERS["anne"], USERS["ralph"]
-FIRST, SECOND = (viewer_command("mysrv.example", port, "/etc/pam-spice/ca.pem")
-                 for port in (20001, 20002))
+FIRST, SECOND = (viewer_command(name, "mysrv.example", port, "/etc/pam-spice/ca.pem")
+                 for name, port in (("first", 20001), ("second", 20002)))
 CONSOLES = {("mysrv.example", 20001): ["first"], ("mysrv.example", 20002): ["second"]}
 SUDO = "/usr/bin/sudo"
 
 
-def workstation() -> Journal:
-    """A journald, and a sudo that lets anne start a stand-in for the viewer, for one console."""
+def workstation(rules: str = "") -> Journal:
+    """A journald, and a sudo that lets anne start a stand-in for the viewer, for one console;
+    ``rules`` are sudo's others."""
     there = Journal()
     os.mkdir("/run/dev")
     for name in ("null", "zero", "full", "random", "urandom", "tty"):
@@ -35,10 +39,11 @@ def workstation() -> Journal:
     viewer.write_text("#!/bin/sh\nexit 0\n")
     viewer.chmod(0o755)
     arguments = " ".join(map(sudoers._escape_argument, FIRST[1:]))
-    rules = Path(paths.SUDOERS)
-    rules.write_text(f"anne ALL = (:{VIEWER_GROUP}) NOPASSWD: {FIRST[0]} {arguments}\n"
-                     f"anne ALL = (root) NOPASSWD: /bin/true\n")
-    rules.chmod(0o440)
+    drop_in = Path(paths.SUDOERS)
+    drop_in.write_text(rules or (
+        f"anne ALL = (:{VIEWER_GROUP}) NOPASSWD: {FIRST[0]} {arguments}\n"
+        f"anne ALL = (root) NOPASSWD: /bin/true\n"))
+    drop_in.chmod(0o440)
     Path("/etc/shadow").write_text("".join(f"{name}:*:19000::::::\n" for name in ("root", *USERS)))
     return there
 
@@ -85,3 +90,18 @@ def test_a_start_by_sudo_is_a_use_and_what_users_write_like_it_is_none() -> None
     # What nothing confirms she can make up, about herself.
     assert [(each.user, each.console, each.reason) for each in found.denials()] == [
         ("anne", "second", UNCONFIRMED)] * 2
+
+
+@pytest.mark.parametrize("name", ["webdev", "A.b-c_d", "0", "_", "a..-", "x" * 64])
+def test_sudo_starts_a_console_s_viewer_under_its_own_name_and_no_other(name: str) -> None:
+    line = grant(name)
+    workstation(sudoers.render([line, grant("other", subject="user:ralph")], False))
+    start = [SUDO, "-n", "-g", VIEWER_GROUP,
+             *viewer_command(name, line.host, line.port, line.ca_file)]
+    title = start.index(f"--title={name}")
+    assert as_user(ANNE, *start) == 0
+    for other in ([], ["--title=other"], ["--title=*"], [f"--title={name}x"], [f"--title={name} x"],
+                  [f"--title={name}", "--gtk-module=/tmp/own.so"], ["--title", name],
+                  [f"--title={name}"] * 2):
+        assert as_user(ANNE, *start[:title], *other, *start[title + 1:]) == 1, other
+    assert as_user(RALPH, *start) == 1

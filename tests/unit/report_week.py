@@ -81,7 +81,7 @@ def command(user: str, console: str, what: str = "", directory: str = "") -> str
     """sudo's line about a start."""
     return (f"  {user} : {what}TTY=tty1 ; PWD={directory or f'/home/{user}'} ; USER={user} ; "
             "GROUP=spicegrp ; COMMAND=/usr/lib/pam-spice/viewer "
-            "--spice-ca-file=/etc/pam-spice/mysrv-ca.pem -- "
+            f"--spice-ca-file=/etc/pam-spice/mysrv-ca.pem --title={console} -- "
             f"spice://mysrv.example?tls-port={PORTS[console]}")
 
 

@@ -233,4 +233,4 @@ def test_sudo_is_called_by_its_path_with_the_viewers_one_command_line() -> None:
     console = only(record(grant("webdev")), MONDAY_10)
     assert sudo_command(console) == [
         "/usr/bin/sudo", "-g", "spicegrp", "--",
-        *viewer_command("mysrv.example", 20002, "/etc/pam-spice/mysrv-ca.pem")]
+        *viewer_command("webdev", "mysrv.example", 20002, "/etc/pam-spice/mysrv-ca.pem")]

@@ -20,7 +20,8 @@ from session.logind import LogindSession, LogindSilent
 from session.records import CLOSED, OPEN, Record, format_record, read_record
 
 SUDO_LINE = ("/usr/bin/sudo -g spicegrp -- /usr/lib/pam-spice/viewer "
-             "--spice-ca-file=/etc/pam-spice/mysrv-ca.pem -- 'spice://mysrv?tls-port=20002'\n")
+             "--spice-ca-file=/etc/pam-spice/mysrv-ca.pem --title={} -- "
+             "'spice://mysrv?tls-port=20002'\n")
 
 
 def grant(console: str) -> GrantLine:
@@ -61,7 +62,7 @@ def test_print_shows_the_exact_command_and_nothing_else(
     granted(monkeypatch, "debianx")
     for arguments in (["--print"], ["--print", "debianx"]):
         assert main(arguments) == 0
-        assert capsys.readouterr() == (SUDO_LINE, "")
+        assert capsys.readouterr() == (SUDO_LINE.format("debianx"), "")
 
 
 def test_no_grant_is_told_whatever_is_asked_for(
@@ -150,7 +151,8 @@ def test_of_several_the_person_chooses_in_a_window_and_sudo_asks_in_one(
     ((command, with_notes),) = on_the_desktop.viewers
     assert with_notes
     assert command[:5] == ["/usr/bin/sudo", "-A", "-g", "spicegrp", "--"]
-    assert shlex.join([command[0], *command[2:]]) + "\n" == SUDO_LINE, "sudoers' line as it is"
+    line = shlex.join([command[0], *command[2:]]) + "\n"
+    assert line == SUDO_LINE.format("b"), "sudoers' line as it is"
     assert os.environ["SUDO_ASKPASS"] == "/usr/lib/pam-spice/askpass"
     assert os.environ[launcher.desktop.CONSOLE_VARIABLE] == "b"
 

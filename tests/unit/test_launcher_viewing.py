@@ -8,7 +8,7 @@ from launcher.spice_open import sudo_command
 from launcher.viewing import SUDO, is_viewer
 
 WEBDEV = Console("webdev", "mysrv", 20002, "/ca", True, None, None, ((0, 0),))
-COMMAND = viewer_command("mysrv", 20002, "/ca")
+COMMAND = viewer_command("debianx", "mysrv", 20002, "/ca")
 
 
 @pytest.mark.parametrize(("words", "is_it"), [

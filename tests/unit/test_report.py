@@ -56,10 +56,10 @@ RECORDED, FORGED = ((Path(__file__).parent / "recorded" / name).read_bytes().spl
 OPENED = "pam_unix(sudo:session): session opened for user maggie(uid=1021) by (uid=1021)"
 
 
-def sudo_log(lines: list[bytes]) -> SudoLog:
+def sudo_log(lines: list[bytes], *consoles: str) -> SudoLog:
     names = {uid: name for name, uid in UIDS.items()}
-    there = SudoLog({**names, 1022: "ralph"}.get, {("mysrv.example", 20002): ["webdev"]},
-                    VIEWER_GID)
+    there = SudoLog({**names, 1022: "ralph"}.get,
+                    {("mysrv.example", 20002): consoles or ["webdev"]}, VIEWER_GID)
     for each in lines:
         there.take(each)
     return there
@@ -149,6 +149,17 @@ def test_the_name_of_a_directory_hides_no_start(directory: str) -> None:
 def test_a_console_that_the_policy_has_not_any_more_is_its_host_and_port() -> None:
     found = sudo_log(viewer("maggie", "analysis", "7", "24 08:00", "24 09:00"))
     assert [use.console for use in found.uses()] == ["mysrv.example port 20003"]
+
+
+@pytest.mark.parametrize(("title", "told"), [
+    ("--title=website ", "website"), ("", "webdev or website"),
+    ("--title=analysis ", "webdev or website"), ("--title=website --title=webdev ", None)])
+def test_a_window_s_title_tells_only_which_of_the_names_of_its_host_and_port(
+        title: str, told: str | None) -> None:
+    line = command("maggie", "webdev").replace("--title=webdev ", title)
+    found = sudo_log([sudo("24 08:00", "maggie", "7", line),
+                      sudo("24 08:00", "maggie", "7", OPENED, VIEWER_GID)], "webdev", "website")
+    assert [use.console for use in found.uses()] == [told]
 
 
 def test_an_end_counts_only_for_the_same_boot_pid_and_uid() -> None:

@@ -19,8 +19,8 @@ from pam_spice.doctor.sudolist import (
 )
 
 GROUP = {"spicegrp", "ALL", "#997"}
-OWN = (r"/usr/lib/pam-spice/viewer --spice-ca-file\=/etc/pam-spice/mysrv-ca.pem -- "
-       r"spice\://mysrv\?tls-port\=20002")
+OWN = (r"/usr/lib/pam-spice/viewer --spice-ca-file\=/etc/pam-spice/mysrv-ca.pem --title\=debianx "
+       r"-- spice\://mysrv\?tls-port\=20002")
 
 
 def recorded(name: str) -> str:

@@ -63,7 +63,8 @@ def command_of(line: GrantLine) -> str:
 
 def test_the_command_is_the_viewer_with_every_sign_of_its_arguments_escaped() -> None:
     assert command_of(grant()) == (
-        r"/usr/lib/pam-spice/viewer --spice-ca-file\=/etc/pam-spice/mysrv-ca.pem -- "
+        r"/usr/lib/pam-spice/viewer --spice-ca-file\=/etc/pam-spice/mysrv-ca.pem "
+        r"--title\=webdev -- "
         r"spice\://mysrv.example\?tls-port\=20002")
 
 
@@ -74,7 +75,7 @@ def test_no_sign_of_an_argument_is_left_to_be_a_wildcard_or_syntax(text: str) ->
     command = command_of(line).removeprefix("/usr/lib/pam-spice/viewer ")
     unescaped = re.sub(r"\\.", "", command, flags=re.DOTALL)
     assert not set(unescaped) & set("?*[],:=\\")
-    assert unescaped.count(" ") == 2, "three arguments"
+    assert unescaped.count(" ") == 3, "four arguments"
 
 
 def test_a_console_s_subjects_share_one_command_and_one_set_of_defaults() -> None:
@@ -97,6 +98,13 @@ def test_consoles_at_different_endpoints_have_commands_of_their_own() -> None:
     for alias in aliases:
         assert len(re.findall(rf"^Defaults!{alias} ", text, re.MULTILINE)) == 1
     assert len({line.split()[0] for line in specification(text)}) == 2
+
+
+def test_two_names_of_one_endpoint_are_two_commands_each_for_its_own_subjects() -> None:
+    text = sudoers.render([grant(), grant("website", subject="user:ralph")], True)
+    titles = dict(re.findall(r"^Cmnd_Alias (\S+) = .* --title\\=(\S+) -- ", text, re.MULTILINE))
+    assert {titles[line.rpartition(" ")[2]]: line.partition(" ALL = ")[0]
+            for line in specification(text)} == {"webdev": r"\x61nne", "website": r"\x72alph"}
 
 
 def test_a_password_is_asked_unless_the_policy_says_not_to() -> None:

@@ -212,7 +212,8 @@ class Stage:
         if self.is_ours:
             words = ["sudo -n", f"-u {runas}" if runas else "", "-g", article.VIEWER_GROUP, options,
                      program or "/usr/lib/pam-spice/viewer",
-                     "--spice-ca-file=/etc/pam-spice/mysrv-ca.pem", arguments, "--", uri(console)]
+                     "--spice-ca-file=/etc/pam-spice/mysrv-ca.pem", f"--title={console}", arguments,
+                     "--", uri(console)]
         else:
             words = ["sudo -n -u", runas or user, "-g", article.VIEWER_GROUP, options,
                      program or article.VIEWER, arguments, "--", uri(console)]
