@@ -17,7 +17,7 @@ from conf.files import write_atomically
 from conf.lookup import CompiledPolicy, Unusable
 from conf.model import Policy, Workstation
 from conf.viewer import VIEWER, VIEWER_GROUP
-from pam_spice import landlock, layout, pamstack, paths, viewerfile
+from pam_spice import landlock, layout, menuentry, pamstack, paths, viewerfile
 from pam_spice.firewall import nft
 from pam_spice.naming import viewer_gid
 from pam_spice.run import CommandFailed, run
@@ -82,7 +82,7 @@ def setup_steps() -> list[Step]:
 
 def piece_steps() -> list[Step]:
     """What lies outside our own files and binds users; reconcile sees to firewall and sudoers."""
-    return [group_step(), viewer_step(), *pam_steps()]
+    return [group_step(), viewer_step(), menu_step(), *pam_steps()]
 
 
 def group_step() -> Step:
@@ -95,6 +95,12 @@ def viewer_step() -> Step:
     """The viewer's owner and mode, kept over updates of its package."""
     return Step(f"let only root and {VIEWER_GROUP} execute {VIEWER}", _viewer_is_closed,
                 _close_viewer)
+
+
+def menu_step() -> Step:
+    """virt-viewer's own entry out of the menus: it would start what nobody may."""
+    return Step(f"take virt-viewer's entry out of the menus ({menuentry.PATH})",
+                menuentry.is_there, menuentry.hide)
 
 
 def units_step(is_new: bool = False) -> Step:
@@ -129,6 +135,7 @@ def uninstall_steps() -> list[Step]:
         Step("take the hook out of PAM", lambda: not pamstack.PROFILE.exists(), _remove_pam),
         _remove(paths.SUDOERS),
         Step(f"give {VIEWER} back to everybody", _viewer_is_open, _open_viewer),
+        Step(f"remove {menuentry.PATH}", lambda: not menuentry.is_ours(), menuentry.show),
         *([] if is_packaged() else _files_go()),
         *(_remove_tree(path) for path in (paths.STATE, paths.RUN)),
         Step(f"remove the group {VIEWER_GROUP}", lambda: viewer_gid() is None,

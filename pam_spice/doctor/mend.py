@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 from conf.viewer import VIEWER
-from pam_spice import installing, journal, paths
+from pam_spice import installing, journal, menuentry, paths
 from pam_spice.doctor.findings import Finding, Piece
 from pam_spice.installing import Step
 from pam_spice.run import CommandFailed
@@ -26,6 +26,7 @@ def mend(findings: Sequence[Finding]) -> Iterator[tuple[Piece, str | None]]:
         yield from _carry_out(Piece.GROUP, installing.group_step(), findings)
         if os.path.lexists(VIEWER):
             yield from _carry_out(Piece.VIEWER, installing.viewer_step(), findings)
+        menuentry.hide()
         for step in installing.pam_steps():
             yield from _carry_out(Piece.PAM, step, findings)
     if Piece.UNITS in wanted:

@@ -271,8 +271,11 @@ def test_the_first_policy_puts_all_pieces_into_place_by_itself(box: Workstation,
     stage.lab.install()
     assert box.run(["pam-spice", "doctor"]).stdout.startswith("nothing is enforced yet")
     assert box.run(["stat", "-c", "%a", "/usr/bin/remote-viewer"]).stdout == "755\n"
+    entry = "/usr/local/share/applications/remote-viewer.desktop"
+    assert box.run(["test", "-e", entry], check=False).returncode == 1
     box.shell("mv /root/policy.yaml /etc/pam-spice")
     wait_until("all is in place", lambda: not codes(examine(box)), 20)
+    box.run(["test", "-e", entry])
     stage.lab.login("myself", 1)
     assert stage.connect(MYSELF, 20002) == "connected"
 

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,11 @@ from lab.story import Stage
 from lab.story.stage import policy
 
 VIEWER = "/usr/bin/remote-viewer"
+MENU_ENTRY = "/usr/local/share/applications/remote-viewer.desktop"
 CHARLIE, PASSWORD = 1040, "with-my-invoices"
 CONSOLE, PORT = "bookkeeping", 20001  # the example policy's, and charlie's at any time
 PACKAGES = "/srv/packages"
+SUDOERS = "/etc/sudoers.d/pam-spice"
 LATER = "0.1.0+later"
 APT = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet", "--yes"]
 
@@ -34,6 +37,7 @@ APT = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet", "--yes"]
 STATE = rf"""
 stat -c 'viewer %a %U %G' {VIEWER}
 dpkg-statoverride --list {VIEWER}
+ls /usr/local/share/applications
 nft list ruleset
 ls /etc/sudoers.d /usr/share/pam-configs
 cd /etc && find . -xdev ! -path './pam-spice*' ! -path './systemd/system/*' ! -name 'ld.so.cache' \
@@ -75,7 +79,9 @@ class Office:
             "viewer": f'[ "$(stat -c "%a %U %G" {VIEWER})" = "750 root spicegrp" ]',
             "override": f"dpkg-statoverride --list {VIEWER} | grep -q '^root spicegrp 750 '",
             "PAM": "grep -q '^session.*/usr/lib/pam-spice/hook open' /etc/pam.d/common-session",
-            "sudo": "sudo -n -l -U charlie | grep -q 'tls-port\\\\=20001'",
+            "menus": f"grep -q Hidden=true {MENU_ENTRY}",
+            "sudo": "sudo -n -l -U charlie | tr -d '\\n' "
+                    "| grep -q 'title\\\\=bookkeeping .*tls-port\\\\=20001'",
             "guard": f"nft list table inet pam_spice | grep -q {PORT}",
             "watcher": "systemctl -q is-active pam-spice-watch.service",
             "at boot": "systemctl -q is-enabled pam-spice-guard.service",
@@ -97,6 +103,14 @@ class Office:
         """All that lies in the prefix, byte code too, with its times."""
         return self.lab.workstation.shell(
             r"find /usr/lib/pam-spice -printf '%p %T@ %s\n' | sort").stdout
+
+
+def untitled(drop_in: str) -> str:
+    """sudo's rules as a version before the viewer's title would have left them: whole, by their
+    own digest."""
+    _, made, rules = drop_in.split("\n", 2)
+    rules = re.sub(r" --title\\=\S+", "", rules)
+    return f"# pam-spice {'0' * 64} {sha256(rules.encode()).hexdigest()}\n{made}\n{rules}"
 
 
 @pytest.fixture(scope="module")
@@ -218,6 +232,11 @@ def test_an_upgrade_leaves_the_open_console_open_and_starts_the_new_watcher(
     watcher = ["systemctl", "show", "--value", "-p", "MainPID", "pam-spice-watch.service"]
     before = office.console_ports(), office.chain(), box.run(watcher).stdout
     assert len(before[0]) >= 4
+    # Who comes from a version without them finds menus and the viewer's title as they are now.
+    box.shell(f"systemctl stop pam-spice-doctor.path pam-spice-reconcile.path "
+              f"pam-spice-reconcile.timer; rm {MENU_ENTRY}")
+    box.write_file(SUDOERS, untitled(box.read_file(SUDOERS)), mode=0o440)
+    assert office.what_is_not_in_force() == ["menus", "sudo"]
     office.apt("install", f"{PACKAGES}/pam-spice-later.deb")
     assert office.version() == LATER
     box.run(["pam-spice", "reconcile"])

@@ -9,6 +9,7 @@ from lab.rootfs import rootfs
 from lab.story import Stage
 
 VIEWER = "usr/bin/remote-viewer"
+MENU_ENTRY = "/usr/local/share/applications/remote-viewer.desktop"
 
 
 @pytest.fixture
@@ -26,10 +27,11 @@ def test_setup_again_finds_nothing_to_write(installed: Lab) -> None:
 def test_setup_puts_back_what_an_update_took_away(installed: Lab) -> None:
     box = installed.workstation
     box.shell("chmod 755 /usr/bin/remote-viewer; rm /etc/sudoers.d/pam-spice /usr/bin/spice-open; "
-              "systemctl stop pam-spice-watch")
+              f"systemctl stop pam-spice-watch; rm {MENU_ENTRY}")
     box.run(["pam-spice", "setup"])
     assert box.run(["stat", "-c", "%a %U %G", f"/{VIEWER}"]).stdout == "750 root spicegrp\n"
     box.run(["test", "-x", "/usr/bin/spice-open"])
+    box.run(["test", "-e", MENU_ENTRY])
     box.run(["visudo", "-cf", "/etc/sudoers.d/pam-spice"])
     box.run(["systemctl", "is-active", "pam-spice-watch"])
 
@@ -58,7 +60,7 @@ def test_uninstall_gives_pam_sudo_viewer_and_firewall_back(installed: Lab) -> No
     assert box.run(["ls", "/etc/sudoers.d"]).stdout == "README\n"
     assert box.run(["getent", "group", "spicegrp"], check=False).returncode == 2
     left = box.shell("ls -d /usr/lib/pam-spice /var/lib/pam-spice /run/pam-spice "
-                     "/usr/sbin/pam-spice /usr/bin/spice-open 2>/dev/null; "
+                     f"/usr/sbin/pam-spice /usr/bin/spice-open {MENU_ENTRY} 2>/dev/null; "
                      "systemctl list-unit-files --no-legend 'pam-spice*'", check=False).stdout
     assert left == ""
     box.run(["test", "-e", "/etc/pam-spice/policy.yaml"])
