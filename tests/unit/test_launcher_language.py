@@ -212,8 +212,34 @@ def test_the_page_has_every_message_in_both_languages_and_none_that_is_not_in_th
     assert len(shown) == len(set(shown))
 
 
+OTHERS, ANDERE = "What others say on the way", "Was andere unterwegs sagen"
+
+
 def test_on_the_page_every_sentence_has_a_cause_and_a_remedy() -> None:
-    for heading in ("English", "Deutsch"):
+    for heading in ("English", "Deutsch", OTHERS, ANDERE):
         assert all(len(row) == 3 and all(row) for row in rows(heading))
+
+
+def as_others_show_it(text: str) -> str:
+    """A sentence of C, without its markup and with a name of any kind for what is filled in."""
+    text = " ".join(re.sub("</?b>", "", text).split())
+    return re.sub("(?:%[a-z])+", "{}", text)
+
+
+def test_the_page_has_the_recorded_sentences_of_others_in_both_languages() -> None:
+    """tests/lab/test_others_sentences.py finds them in the packages that they come from."""
+    recorded = read_catalogue((ROOT / "tests/unit/recorded/others.po").read_text())
+    pairs = {(as_others_show_it(message), as_others_show_it(form))
+             for message, forms in recorded.items() for form in forms[:1]}
+    pairs.add(("{} incorrect password attempts", "{} Fehlversuche bei der Passwort-Eingabe"))
+    shown = [tuple(re.sub(r"\{\w+\}|SPICE", "{}", row[0]) for row in both)
+             for both in zip(rows(OTHERS), rows(ANDERE), strict=True)]
+    assert set(shown) == pairs
+    assert len(shown) == len(set(shown))
+
+
+def test_others_names_of_what_is_filled_in_are_the_same_in_both_languages() -> None:
+    for english, german in zip(rows(OTHERS), rows(ANDERE), strict=True):
+        assert sorted(fields(english[0])) == sorted(fields(german[0])), english[0]
 
 
