@@ -233,6 +233,7 @@ def _list(rows: list[dict[str, Any]]) -> int:
         scrolled.set_min_content_height(_HEIGHT)
     else:
         scrolled.set_property("vscrollbar-policy", Gtk.PolicyType.NEVER)
+        dialog.set_resizable(False)  # compositors that tile leave such a window its size
     scrolled.add(view)
     column.pack_start(scrolled, True, True, 0)
     refusal = Gtk.Label(wrap=True, max_width_chars=60, xalign=0, no_show_all=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -68,3 +69,10 @@ def what_happened_can_be_read_and_not_forged(stage: Stage) -> None:
     stage.line("one can ask for a user or a console", "  wait " in of_mybro
                and "myself" not in of_mybro and "debianx" not in of_leaptest
                and "leaptest" in of_leaptest, of_mybro)
+    box.run(["pam-spice", "report", "--since", began, "--output", "/root/report.html"])
+    page = box.read_file("/root/report.html")
+    (stage.pictures / "report.html").write_text(page)
+    box.run(["rm", "/root/report.html"])
+    stage.line("pam-spice report makes a page of it that needs nothing else",
+               all(name in page for name in ("myself", "mybro", "debianx", "leaptest"))
+               and "forged" not in page and not re.search(r"(src|href)=.https?:", page))

@@ -77,6 +77,8 @@ def _a_whole_day(stage: Stage, desktop: str, uid: int) -> None:
 
     person.opens_the_menu()
     person.picture(f"{name}-03-icon")
+    stage.line("beside it there is no viewer that she couldn't start",
+               not person.sees(name="Remote Viewer"))
     person.clicks_the_icon()
     person.turns_to(LIST)
     person.waits_for("table cell", "leaptest")
@@ -94,6 +96,8 @@ def _a_whole_day(stage: Stage, desktop: str, uid: int) -> None:
     stage.line("the server sees her: four TLS channels", len([
         channel for channel in stage.lab.server.channels("leaptest") if channel.tls]) == 4)
     time.sleep(1)  # for the guest's display to be drawn
+    stage.line("the window bears the console's name", "leaptest (1)" in person.display.titles(),
+               person.display.titles())
     person.picture(f"{name}-07-console")
 
     person.opens_consoles()
