@@ -1,17 +1,24 @@
 """One lab for all the tests here; it needs root and a Debian machine with virtual terminals."""
 
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from lab.door import call
 from lab.lab import Lab
+from lab.product import CHECKOUT
+from lab.rootfs import cache_dir
 from lab.story import Line, Stage
 from lab.story.stage import policy
 from tests.lab.walls_page import PAGE, Rows
 
 _UP: list[Lab] = []
+LATER = "0.1.0+later"
+"""The version of the later one of the `packages`."""
 
 
 @pytest.fixture(scope="session")
@@ -65,3 +72,25 @@ def rows(request: pytest.FixtureRequest, lab: Lab) -> Iterator[Rows]:
     if request.config.getoption("--write-firewalls", default=False):
         assert measured.is_whole() and not request.session.testsfailed, "nothing is written"
         PAGE.write_text(measured.render())
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A source of packages for apt: pam-spice, a later version of it, and the viewer's."""
+    directory = tmp_path_factory.mktemp("packages")
+    built = Path(call([CHECKOUT / "packaging/build-deb", directory / "build"],
+                      timeout=120).stdout.strip())
+    shutil.copy(built, directory / "pam-spice.deb")
+    unpacked = directory / "build/later"
+    call(["dpkg-deb", "--raw-extract", built, unpacked])
+    control = unpacked / "DEBIAN/control"
+    control.write_text(re.sub(r"(?m)^Version: .*$", f"Version: {LATER}", control.read_text()))
+    call(["dpkg-deb", "--root-owner-group", "--build", unpacked, directory / "pam-spice-later.deb"])
+    shutil.rmtree(directory / "build")
+    viewers = sorted((cache_dir() / "debs").glob("virt-viewer_*.deb"))
+    assert viewers, f"no virt-viewer in {cache_dir()}/debs: build the lab's root file system anew"
+    (directory / "mirror").mkdir()
+    shutil.copy(viewers[-1], directory / "mirror")
+    index = call(["dpkg-scanpackages", "mirror"], cwd=directory).stdout
+    (directory / "Packages").write_text(index)
+    return directory

@@ -4,7 +4,6 @@ The tests go on where the one before ended, so that they need no more than one b
 """
 
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,13 +14,12 @@ import pytest
 
 from lab import seat
 from lab.desktop import Desktop
-from lab.door import call, wait_until
+from lab.door import wait_until
 from lab.errors import LabTimeout
 from lab.lab import Lab
-from lab.product import CHECKOUT
-from lab.rootfs import cache_dir
 from lab.story import Stage
 from lab.story.stage import policy
+from tests.lab.conftest import LATER
 
 VIEWER = "/usr/bin/remote-viewer"
 MENU_ENTRY = "/usr/local/share/applications/remote-viewer.desktop"
@@ -29,7 +27,6 @@ CHARLIE, PASSWORD = 1040, "with-my-invoices"
 CONSOLE, PORT = "bookkeeping", 20001  # the example policy's, and charlie's at any time
 PACKAGES = "/srv/packages"
 SUDOERS = "/etc/sudoers.d/pam-spice"
-LATER = "0.1.0+later"
 APT = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet", "--yes"]
 
 # All that pam-spice changes outside of its own files; and /etc as a whole, but for the policy's
@@ -111,28 +108,6 @@ def untitled(drop_in: str) -> str:
     _, made, rules = drop_in.split("\n", 2)
     rules = re.sub(r" --title\\=\S+", "", rules)
     return f"# pam-spice {'0' * 64} {sha256(rules.encode()).hexdigest()}\n{made}\n{rules}"
-
-
-@pytest.fixture(scope="module")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A source of packages for apt: pam-spice, a later version of it, and the viewer's."""
-    directory = tmp_path_factory.mktemp("packages")
-    built = Path(call([CHECKOUT / "packaging/build-deb", directory / "build"],
-                      timeout=120).stdout.strip())
-    shutil.copy(built, directory / "pam-spice.deb")
-    unpacked = directory / "build/later"
-    call(["dpkg-deb", "--raw-extract", built, unpacked])
-    control = unpacked / "DEBIAN/control"
-    control.write_text(re.sub(r"(?m)^Version: .*$", f"Version: {LATER}", control.read_text()))
-    call(["dpkg-deb", "--root-owner-group", "--build", unpacked, directory / "pam-spice-later.deb"])
-    shutil.rmtree(directory / "build")
-    viewers = sorted((cache_dir() / "debs").glob("virt-viewer_*.deb"))
-    assert viewers, f"no virt-viewer in {cache_dir()}/debs: build the lab's root file system anew"
-    (directory / "mirror").mkdir()
-    shutil.copy(viewers[-1], directory / "mirror")
-    index = call(["dpkg-scanpackages", "mirror"], cwd=directory).stdout
-    (directory / "Packages").write_text(index)
-    return directory
 
 
 @pytest.fixture(scope="module")
