@@ -292,7 +292,9 @@ class Reconciliation:
             except OSError as error:
                 before = known.get(record.session)
                 if ((record.state in (CLOSED, SHUT) or record.revoked == FOREVER)
-                        and _is_overwritten(record)):
+                        and _is_overwritten(_bare(record))):
+                    continue
+                if before is not None and before.has_lost(record) and _is_overwritten(record):
                     continue
                 if before is not None and record.revoked > before.revoked:
                     continue  # the list of revocations says it again at every run
@@ -616,8 +618,19 @@ def _still_the_same_person(record: Record) -> bool:
         return True
 
 
+def is_temporary(grant: GrantLine) -> bool:
+    """Whether ``pam-spice grant`` made it."""
+    return grant.source.rpartition(":")[0] == paths.TEMPORARY
+
+
+def _bare(record: Record) -> Record:
+    """A record that opens nothing any more, without what it was opened with."""
+    return Record(record.session, record.uid, record.user, record.leader, record.leader_start,
+                  record.since, record.revision, record.state, {}, [], record.revoked)
+
+
 def _is_overwritten(record: Record) -> bool:
-    """Whether a logout could be written into the record's own file: that needs no room."""
+    """Whether a record that says less could be written into its own file: that needs no room."""
     try:
         overwrite_record(record)
     except OSError:

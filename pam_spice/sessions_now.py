@@ -10,7 +10,7 @@ from conf.grantline import FOREVER, GrantLine, format_grant
 from conf.intervals import Offsets
 from pam_spice import journal
 from pam_spice.errors import NotDone
-from pam_spice.reconcile import Reconciliation
+from pam_spice.reconcile import Reconciliation, is_temporary
 from session.records import CLOSED, SHUT, Record
 
 _UNSET = 2**32 - 1
@@ -132,6 +132,36 @@ def grant_now(uid: int, lines: list[GrantLine], user: str, console: str,
 
     return _carry_out(Reconciliation(amend=amend), "grant", f"{user} is granted {console}",
                       {"user": user, "uid": uid, "consoles": journal.granted(lines), **fields})
+
+
+def end_grant(uid: int, user: str, console: str, **fields: object) -> list[str]:
+    """Take the temporary grants of a console from a user's live sessions; what became of them, a
+    line each. As ``revoke``, this waits for nobody. Raises NotDone."""
+    return _carry_out(Reconciliation(phase="close", amend=_ending(uid, console)), "end",
+                      f"the temporary grant of {console} for {user} is ended",
+                      {"user": user, "uid": uid, **fields})
+
+
+def end_what_is_new(uid: int, console: str) -> list[Record]:
+    """The same for a login of his that is not recorded yet, but may have looked the grant up: it is
+    recorded here, without. Those that could not be. Raises OSError, CommandFailed."""
+    run = Reconciliation(amend=_ending(uid, console))
+    run.run()
+    return run.failed
+
+
+def temporary_grants(record: Record, console: str) -> list[GrantLine]:
+    """What a session that is not over has of that console by ``pam-spice grant``."""
+    return [] if record.state == CLOSED else [
+        grant for grant in record.granted if grant.console == console and is_temporary(grant)]
+
+
+def _ending(uid: int, console: str) -> Amend:
+    def amend(record: Record, _fresh: Record | None) -> Record:
+        ended = temporary_grants(record, console) if record.uid == uid else []
+        return record.without(ended) if ended else record
+
+    return amend
 
 
 def _carry_out(run: Reconciliation, event: str, message: str,

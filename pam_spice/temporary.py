@@ -15,9 +15,12 @@ from conf.files import write_atomically
 
 HEAD = """\
 # Made by pam-spice grant: each entry expires by itself, and goes when the next one is made.
-# An entry can be taken out here by hand; live sessions keep theirs, see pam-spice revoke.
+# To take one back at once: pam-spice grant USER CONSOLE --end
 """
-_HEAD_LINES = (*HEAD.splitlines(), "grants:")
+_HEAD_LINES = (
+    *HEAD.splitlines(), "grants:", "grants: []",
+    # What stood there before there was --end.
+    "# An entry can be taken out here by hand; live sessions keep theirs, see pam-spice revoke.")
 _TEXT = r'("(?:[^"\\]|\\.)*")'
 _ENTRY = re.compile(rf"  - {{user: {_TEXT}, console: {_TEXT}, "
                     rf"valid: {{from: (\S+Z), until: (\S+Z)}}, reason: {_TEXT}}}")
@@ -39,8 +42,9 @@ def entry_text(user: str, console: str, start: int, end: int, reason: str) -> st
 
 
 def file_text(entries: Iterable[str]) -> bytes:
-    """The file that holds these entries, at least one."""
-    return f"{HEAD}grants:\n{''.join(entries)}".encode()
+    """The file that holds these entries."""
+    lines = "".join(entries)
+    return (f"{HEAD}grants:\n{lines}" if lines else f"{HEAD}grants: []\n").encode()
 
 
 def living_entries(data: bytes, now: int) -> list[str]:
@@ -48,21 +52,33 @@ def living_entries(data: bytes, now: int) -> list[str]:
 
     Raises HandWritten where anything stands in it that would be lost or is not understood here.
     """
+    return [line for line, _, _ in _living(data, now)]
+
+
+def entries_without(data: bytes, now: int, user: str, console: str) -> list[str]:
+    """The same without the user's for that console."""
+    return [line for line, *whose in _living(data, now) if whose != [user, console]]
+
+
+def _living(data: bytes, now: int) -> list[tuple[str, str, str]]:
+    """Each with its user and console."""
     living = []
     lines = data.decode("utf-8", "replace").removesuffix("\n").split("\n")
     for number, line in enumerate(lines, 1):
         if line in _HEAD_LINES:
             continue
-        end = _end_of(line)
-        if end is None:
+        entry = _parsed(line)
+        if entry is None:
             raise HandWritten(number)
+        user, console, end = entry
         if end > now:
-            living.append(f"{line}\n")
+            living.append((f"{line}\n", user, console))
     return living
 
 
-def _end_of(line: str) -> int | None:
-    """When the entry expires; None where ``entry_text`` would not have written exactly this."""
+def _parsed(line: str) -> tuple[str, str, int] | None:
+    """An entry's user and console, and when it expires; None where ``entry_text`` would not have
+    written exactly this."""
     match = _ENTRY.fullmatch(line)
     if match is None:
         return None
@@ -71,7 +87,8 @@ def _end_of(line: str) -> int | None:
         start, end = (int(datetime.fromisoformat(match[group]).timestamp()) for group in (3, 4))
     except ValueError:
         return None
-    return end if entry_text(user, console, start, end, reason) == f"{line}\n" else None
+    return (user, console, end) if entry_text(
+        user, console, start, end, reason) == f"{line}\n" else None
 
 
 def write_file(path: str, data: bytes) -> None:

@@ -77,12 +77,26 @@ class Record:
                       self.since, self.revision, self.state, self.offsets,
                       [*self.granted, *grants], self.revoked)
 
+    def without(self, grants: list[GrantLine]) -> "Record":
+        """A copy that lacks these of its grants."""
+        return Record(self.session, self.uid, self.user, self.leader, self.leader_start,
+                      self.since, self.revision, self.state, self.offsets,
+                      [grant for grant in self.granted if grant not in grants], self.revoked)
+
     def revoked_until(self, instant: int) -> "Record":
         """This record, revoked until then (0: not): itself, or a copy."""
         if instant == self.revoked:
             return self
         return Record(self.session, self.uid, self.user, self.leader, self.leader_start,
                       self.since, self.revision, self.state, self.offsets, self.granted, instant)
+
+    def has_lost(self, after: "Record") -> bool:
+        """Whether ``after`` is this record with less of its grants, and nothing else."""
+        left = set(map(format_grant, after.granted))
+        return (len(after.granted) < len(self.granted)
+                and left <= set(map(format_grant, self.granted))
+                and format_record(self.without(self.granted)) == format_record(
+                    after.without(after.granted)))
 
     def is_of(self, uid: int, leader: int) -> bool:
         """Whether this records that login: session ids come again after a reboot."""
@@ -156,11 +170,9 @@ def read_record(session: str, directory: str = DIRECTORY) -> Record | None:
 
 
 def overwrite_record(record: Record, directory: str = DIRECTORY) -> None:
-    """Write a record that holds no grants any more into its old file, which a full disk still
+    """Write a record that says less than before into its old file, which a full disk still
     allows. Not atomic: half a record is none. Raises OSError."""
-    text = format_record(Record(record.session, record.uid, record.user, record.leader,
-                                record.leader_start, record.since, record.revision, record.state,
-                                {}, [], record.revoked)).encode()
+    text = format_record(record).encode()
     descriptor = os.open(f"{directory}/{record.session}",
                          os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:

@@ -19,7 +19,8 @@ from pam_spice.report.sessions import (
 from pam_spice.report.sudolog import SudoLog, Use
 
 _OF_SESSIONS = ("open", "change", "extend", "close", "gone")
-_CHANGES = ("edit", "policy", "grant", "apply", "revoke", "lift", "setup", "uninstall")
+_CHANGES = ("edit", "policy", "grant", "end", "apply", "revoke", "lift", "setup",
+            "uninstall")
 _REFUSALS = ("refuse", "wait", "shut", "deny")
 _GAPS = ("suppressed", "missed")
 NO_CONSOLE = "?"

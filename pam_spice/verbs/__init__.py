@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from pam_spice import paths
 from pam_spice.locking import Lock
 from session.eligibility import is_ordinary
+from session.records import read_records
 
 if TYPE_CHECKING:
     from conf.model import ParsedPolicy, Policy
@@ -26,6 +27,10 @@ _PATIENCE, _MENDING_PATIENCE = 10.0, 60.0  # seconds
 
 YES, NO, USAGE = 0, 1, 2
 """The exit statuses: yes or fine; no, denied or findings; wrong usage or unusable input."""
+
+
+NO_REASON = "-"
+"""Of ``add_reason``, where none was given."""
 
 
 class UsageError(Exception):
@@ -86,7 +91,17 @@ def account_of(user: str) -> pwd.struct_passwd:
     return account
 
 
-def add_reason(parser: argparse.ArgumentParser, required: bool) -> None:
+def person_of(name: str) -> tuple[str, int]:
+    """Who is meant: an account, a uid, or the name in a live session's record, for a directory
+    that is down must not keep anybody in. Raises UsageError."""
+    for record in read_records().values():
+        if name in (record.user, str(record.uid)):
+            return record.user, record.uid
+    account = account_of(name)
+    return account.pw_name, account.pw_uid
+
+
+def add_reason(parser: argparse.ArgumentParser) -> None:
     """The option that says why, for the journal."""
 
     def one_line(text: str) -> str:
@@ -94,7 +109,7 @@ def add_reason(parser: argparse.ArgumentParser, required: bool) -> None:
             raise argparse.ArgumentTypeError("one line of printable text")
         return text
 
-    parser.add_argument("--reason", metavar="TEXT", type=one_line, required=required, default="-",
+    parser.add_argument("--reason", metavar="TEXT", type=one_line, default=NO_REASON,
                         help="why, in a line; it is written to the journal")
 
 

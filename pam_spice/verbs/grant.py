@@ -1,4 +1,4 @@
-"""``pam-spice grant USER CONSOLE --for 2h``: a console for a time, at once."""
+"""``pam-spice grant USER CONSOLE --for 2h``: a console for a time, at once; and back by --end."""
 
 import argparse
 import os
@@ -8,21 +8,30 @@ import time
 from contextlib import suppress
 
 from conf.compiling import VALID
-from conf.grantline import GrantLine
+from conf.deciding import is_for, names
+from conf.grantline import GrantLine, format_grant
 from conf.intervals import DAY
-from conf.lookup import Unusable
+from conf.lookup import CompiledPolicy, Unusable
 from conf.model import Policy, Subject, SubjectKind
 from conf.parser import MAX_REASON, parse_files
 from conf.problems import Problem
 from conf.sources import Content, read_trusted, with_file
-from pam_spice import paths
+from pam_spice import journal, paths
 from pam_spice.errors import NotDone
 from pam_spice.policy import current_policy
+from pam_spice.reconcile import is_temporary
 from pam_spice.revocations import read_revocations
 from pam_spice.run import CommandFailed
-from pam_spice.sessions_now import actor, grant_now
+from pam_spice.sessions_now import (
+    actor,
+    end_grant,
+    end_what_is_new,
+    grant_now,
+    temporary_grants,
+)
 from pam_spice.temporary import (
     HandWritten,
+    entries_without,
     entry_text,
     file_text,
     living_entries,
@@ -30,6 +39,7 @@ from pam_spice.temporary import (
     write_file,
 )
 from pam_spice.verbs import (
+    NO_REASON,
     YES,
     UsageError,
     account_of,
@@ -39,8 +49,11 @@ from pam_spice.verbs import (
     need_root,
     need_set_up,
     need_valid_policy,
+    person_of,
+    read_policy,
 )
-from pam_spice.verbs.explain import find_console
+from pam_spice.verbs.explain import find_console, groups_of
+from session.records import read_records
 
 _DURATION = re.compile(r"(?:([0-9]{1,3})d)?(?:([0-9]{1,3})h)?(?:([0-9]{1,4})m)?", re.ASCII)
 _LONGEST = 31 * DAY
@@ -51,12 +64,15 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser = verbs.add_parser(
         "grant", help="give a user a console for a time, at once",
         description=f"Writes an entry that expires by itself to {paths.TEMPORARY}, and opens the "
-                    f"console in the user's live sessions too.")
+                    f"console in the user's live sessions too. --end takes it back, from file "
+                    f"and live sessions; what else gives the user the console stays.")
     parser.add_argument("user", metavar="USER", help="the login name")
     parser.add_argument("console", metavar="CONSOLE", help="as the policy names it")
-    parser.add_argument("--for", dest="duration", metavar="DURATION", required=True,
-                        help="like 2h, 90m, 1d12h; 31 days at most")
-    add_reason(parser, required=True)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--for", dest="duration", metavar="DURATION",
+                      help="like 2h, 90m, 1d12h; 31 days at most; needs --reason")
+    what.add_argument("--end", action="store_true", help="take such a grant back, at once")
+    add_reason(parser)
     parser.set_defaults(run=run)
 
 
@@ -71,9 +87,14 @@ def parse_duration(text: str) -> int:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 when it is done; 1: it is granted, but live sessions don't have it yet."""
+    """0 when it is done; 1: it is granted, but live sessions don't have it yet; or of --end, that
+    there is no such grant, or that not all of it is taken back."""
     need_root()
     need_set_up()
+    if arguments.end:
+        return _end(arguments)
+    if arguments.reason == NO_REASON:
+        raise UsageError("say why: --reason TEXT")
     length = parse_duration(arguments.duration)
     account = account_of(arguments.user)
     user, console = account.pw_name, arguments.console
@@ -98,9 +119,8 @@ def run(arguments: argparse.Namespace) -> int:
                                 reason=arguments.reason)
         except (NotDone, CommandFailed, OSError) as error:
             # A record may have it by now, so it stays where everybody can see it.
-            raise NotDone(f"{error}\nthe grant itself stands until {until}: if it is not to "
-                          f"count, take it out of {place} and pam-spice revoke {user}",
-                          []) from None
+            raise NotDone(f"{error}\nthe grant itself stands at {place} until {until}; if it is "
+                          f"not to count: pam-spice grant {user} {console} --end", []) from None
     for line in changed or [f"{user} is not logged in here; it counts from the next login on"]:
         print(line)
     print(f"until {until}")
@@ -128,10 +148,14 @@ def _texts(contents: list[Content], entry: str, now: int) -> tuple[bytes | None,
         living = [] if before is None else living_entries(before, now)
     except HandWritten as error:
         raise UsageError(
-            f"{paths.TEMPORARY}:{error.line}: this line is not as pam-spice grant writes it, and "
-            f"would be lost; nothing is changed\n"
+            f"{_by_hand(error)}; nothing is changed\n"
             f"  move it to a file of its own name in {os.path.dirname(paths.TEMPORARY)}") from None
     return before, file_text([*living, entry])
+
+
+def _by_hand(error: HandWritten) -> str:
+    return (f"{paths.TEMPORARY}:{error.line}: this line is not as pam-spice grant writes it, and "
+            f"would be lost")
 
 
 def _line_of_grant(contents: list[Content], user: str, start: int, end: int) -> int:
@@ -172,3 +196,88 @@ def _take_in(before: bytes | None, text: bytes, user: str, place: str,
             raise UsageError(f"{error}\n  nothing is granted, {paths.TEMPORARY} is as it was"
                              ) from None
         raise
+
+
+# And back
+
+def _end(arguments: argparse.Namespace) -> int:
+    user, uid = person_of(arguments.user)
+    console = arguments.console
+    with admin_lock():
+        lines = _take_back(user, uid, console, arguments.reason)
+    for line in lines or [f"{user} is not logged in here with it; his next login lacks it"]:
+        print(line)
+    for place in _still_given_at(user, console):
+        print(f"the policy itself gives {user} {console}, at {place}: that stays, see pam-spice "
+              f"explain {user} {console}")
+    return YES
+
+
+def _take_back(user: str, uid: int, console: str, reason: str) -> list[str]:
+    """What became of his sessions, a line each. Each step is done whatever became of the one
+    before, and nothing is put back. Raises NotDone."""
+    now = int(time.time())
+    data = dict(read_trusted(paths.POLICY)).get(paths.TEMPORARY)
+    troubles: list[str] = []
+    kept: list[str] = []
+    is_listed = False
+    if isinstance(data, Problem):
+        troubles.append(str(data))
+    elif data is not None:
+        try:
+            kept = entries_without(data, now, user, console)
+            is_listed = kept != living_entries(data, now)
+        except HandWritten as error:
+            troubles.append(f"{_by_hand(error)}: take the grant out of the file by hand, if it is "
+                            f"in it")
+    had = [grant for record in read_records().values() if record.uid == uid
+           for grant in temporary_grants(record, console)]
+    if not had and not is_listed:
+        raise NotDone("\n".join([f"{user} has no grant of {console} for a time", *troubles]), [])
+    lines: list[str] = []
+    try:
+        # Who is in loses it first.
+        lines = end_grant(uid, user, console, reason=reason, place=paths.TEMPORARY,
+                          consoles=journal.granted(_told(user, console, had)) or None)
+    except (NotDone, CommandFailed, OSError) as error:
+        troubles.append(f"live sessions may have it still: {error}")
+    try:
+        if is_listed:
+            write_file(paths.TEMPORARY, file_text(kept))
+    except OSError as error:
+        troubles.append(f"his next login has it again: {paths.TEMPORARY} can't be written: "
+                        f"{error}")
+    try:
+        if is_listed:
+            current_policy(now)
+        for record in end_what_is_new(uid, console):
+            troubles.append(f"session {record.session} has it still: it can't be recorded")
+    except (Unusable, CommandFailed, OSError) as error:
+        troubles.append(f"who logs in at this moment may have it: {error}")
+    if troubles:
+        by = actor()
+        journal.log(journal.ERROR, f"end: NOT all of the temporary grant of {console} for {user} "
+                    f"is ended (by {by}): {'; '.join(troubles)}", event="end", user=user, uid=uid,
+                    by=by, reason=reason, place=paths.TEMPORARY, error="; ".join(troubles))
+        raise NotDone("\n".join(["not all is taken back", *troubles]), lines)
+    return lines
+
+
+def _told(user: str, console: str, had: list[GrantLine]) -> list[GrantLine]:
+    """The grants that end, as far as they are known: where no session has them, by the policy."""
+    if not had:
+        with suppress(Unusable):
+            lines = CompiledPolicy(paths.COMPILED).grants_of([f"user:{user}"])[0]
+            had = [line for line in lines if line.console == console and is_temporary(line)]
+    return list({format_grant(grant): grant for grant in had}.values())
+
+
+def _still_given_at(user: str, console: str) -> list[str]:
+    """Where the policy gives it to him by other entries, now or at another time."""
+    policy = read_policy(None).policy
+    if policy is None:
+        return []
+    groups, now = groups_of(user, None), time.time()
+    return [f"{grant.mark.file}:{grant.mark.line}" for grant in policy.grants
+            if names(grant.subject, user, groups) and is_for(grant, os.uname().nodename)
+            and grant.valid[1] > now and any(each.name == console for each in grant.consoles)]

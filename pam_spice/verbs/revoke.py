@@ -11,13 +11,13 @@ from pam_spice.sessions_now import actor, lift, revoke, revoke_what_is_new
 from pam_spice.verbs import (
     YES,
     UsageError,
-    account_of,
     add_reason,
     admin_lock,
     local,
     need_root,
     need_set_up,
     parse_instant,
+    person_of,
     zone_of_policy,
 )
 from session.records import read_records
@@ -38,7 +38,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
                           "beginning of that day on")
     how.add_argument("--lift", action="store_true",
                      help="end an earlier revocation; the policy counts again, at once")
-    add_reason(parser, required=False)
+    add_reason(parser)
     parser.set_defaults(run=run)
 
 
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     """0 when it is done."""
     need_root()
     need_set_up()
-    user, uid = _person(arguments.user)
+    user, uid = person_of(arguments.user)
     until = zone = None
     if arguments.until:
         zone = zone_of_policy()
@@ -68,16 +68,6 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"the next login of {user} has the consoles of the policy again; to keep them from "
               f"him: --until TIME")
     return YES
-
-
-def _person(name: str) -> tuple[str, int]:
-    """Who is meant: an account, a uid, or the name in a live session's record, for a directory
-    that is down must not keep anybody in. Raises UsageError."""
-    for record in read_records().values():
-        if name in (record.user, str(record.uid)):
-            return record.user, record.uid
-    account = account_of(name)
-    return account.pw_name, account.pw_uid
 
 
 def _revoke(user: str, uid: int, until: int | None, reason: str) -> list[str]:

@@ -189,6 +189,7 @@ def play(happens: "Journal") -> None:
     client = ns.Client(ANNE, VIEWER_GID, V4, GUARDED_PORT)
     assert client.say() == "yes"
     assert main(["grant", "ralph", "first", "--for", "2h", "--reason", "deputy of anne"]) == 0
+    assert main(["grant", "ralph", "first", "--end"]) == 0
     assert main(["revoke", "anne", "--until", "2100-01-01", "--reason", "exam"]) == 0
     assert ns.until(lambda: ns.established(GUARDED_PORT) == [])
     assert main(["revoke", "anne", "--lift"]) == 0
@@ -282,6 +283,19 @@ def test_who_changed_what_and_why_is_in_the_records() -> None:
     start, end = map(seconds, granted["consoles"].split(" ")[3:])
     assert end - start == 7200
     assert granted["place"] == f"{paths.TEMPORARY}:4"
+    assert main(["grant", "ralph", "first", "--end", "--reason", "back"]) == 0
+    ended, = there.of("end")
+    assert (ended["user"], ended["by"], ended["reason"], ended["consoles"], ended["place"]) == (
+        "ralph", "root", "back", granted["consoles"], paths.TEMPORARY)
+    assert main(["grant", "ralph", "first", "--for", "2h", "--reason", "deputy"]) == 0
+    with Path(paths.TEMPORARY).open("a") as file:
+        file.write("# by hand\n")
+    workstation.log_in("4", "ralph", hint=True)
+    assert main(["grant", "ralph", "first", "--end"]) == 1
+    closed, failed = there.of("end")[1:]
+    assert "error" not in closed, "the session has lost it"
+    assert failed["error"].startswith(f"{paths.TEMPORARY}:5: ")
+    assert [assert_documented(each) for each in there.ours()].count("end") == 3
     revoked, other = there.of("revoke")
     assert (revoked["user"], revoked["by"], revoked["reason"], revoked["until"]) == (
         "anne", "root", "exam", "2100-01-01T00:00:00Z")

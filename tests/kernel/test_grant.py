@@ -1,4 +1,5 @@
-"""grant: a console for a time, at once or not at all; and a file that loses nothing of others."""
+"""grant: a console for a time, at once or not at all, and back; and a file that loses nothing of
+others."""
 
 import errno
 import os
@@ -11,22 +12,24 @@ import pytest
 
 from pam_spice import paths
 from pam_spice.cli import main
+from pam_spice.reconcile import Admissions, Reconciliation
 from pam_spice.revocations import Revocation, write_revocations
 from pam_spice.temporary import write_file
 from pam_spice.verbs import need_valid_policy
 from session.records import read_records
 from tests.kernel import namespace as ns
 from tests.kernel.namespace import GUARDED_PORT, OTHER_GUARDED_PORT, USERS, V4, VIEWER_GID
-from tests.kernel.workstation import OFFICE, REFUSED, office
+from tests.kernel.workstation import OFFICE, REFUSED, Workstation, office
 
 ANNE, RALPH = USERS["anne"], USERS["ralph"]
 FILE = Path(paths.TEMPORARY)
 GRANT = ["grant", "ralph", "first", "--for", "2h", "--reason", "deputy"]
 HEAD = """\
 # Made by pam-spice grant: each entry expires by itself, and goes when the next one is made.
-# An entry can be taken out here by hand; live sessions keep theirs, see pam-spice revoke.
+# To take one back at once: pam-spice grant USER CONSOLE --end
 grants:
 """
+END = ["grant", "ralph", "first", "--end"]
 
 
 def entry(end: float, reason: str = "by hand") -> str:
@@ -310,7 +313,9 @@ def test_a_live_session_that_can_not_get_it_is_told_with_where_the_grant_stands(
     office()
     monkeypatch.setattr(grant, "grant_now", failing(OSError(28, "No space left on device")))
     assert main(GRANT) == 1
-    assert (f"take it out of {FILE}:4 and pam-spice revoke ralph\n") in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert f"the grant itself stands at {FILE}:4 until " in printed
+    assert printed.endswith("if it is not to count: pam-spice grant ralph first --end\n")
     assert counting() == ["ralph first (deputy (by root))"]
 
 
@@ -345,4 +350,222 @@ def test_with_a_damaged_list_of_revocations_nobody_is_granted_anything(
     Path(paths.REVOKED).write_text("x")
     assert main(GRANT) == 2
     assert f"nobody can tell who is revoked: {paths.REVOKED}" in capsys.readouterr().err
+    assert not FILE.exists()
+
+
+# And back
+
+def granted() -> Workstation:
+    """Ralph is logged in and was granted the first console; the second is his by the policy."""
+    workstation = office()
+    workstation.log_in("3", "ralph", hint=True)
+    assert main(GRANT) == 0
+    assert workstation.reaches("ralph", GUARDED_PORT) == "yes"
+    return workstation
+
+
+def assert_taken_back(workstation: Workstation) -> None:
+    assert workstation.reaches("ralph", GUARDED_PORT) == REFUSED
+    assert workstation.reaches("ralph", OTHER_GUARDED_PORT) == "yes", "what else he has stays"
+
+
+def test_end_takes_it_back_at_once_and_cuts_what_is_open(
+        capsys: pytest.CaptureFixture[str]) -> None:
+    workstation = granted()
+    live = ns.Client(RALPH, VIEWER_GID, V4, GUARDED_PORT)
+    other = ns.Client(RALPH, VIEWER_GID, V4, OTHER_GUARDED_PORT)
+    assert (live.say(), other.say()) == ("yes", "yes")
+    capsys.readouterr()
+    assert main(END) == 0
+    assert capsys.readouterr().out == "session 3 of ralph: has second; loses first\n"
+    assert live.say() != "yes"
+    assert other.say() == "yes"
+    assert_taken_back(workstation)
+    assert counting() == []
+    assert Path(paths.SUDOERS).read_text().count("\\x72alph") == 1
+    workstation.log_out("3")
+    workstation.log_in("4", "ralph", hint=True)
+    assert_taken_back(workstation)
+    assert main(["check"]) == 0
+    assert main(GRANT) == 0, "and it can be given again"
+    assert workstation.reaches("ralph", GUARDED_PORT) == "yes"
+
+
+def test_end_leaves_others_entries_as_they_are_written_to_the_byte() -> None:
+    office()
+    old = HEAD.replace(HEAD.splitlines()[1], "# An entry can be taken out here by hand; live "
+                       "sessions keep theirs, see pam-spice revoke.")
+    kept = [entry(3600, "one"), entry(3600, 'say \\"so\\" #1 é'),
+            entry(3600, "three").replace('"anne"', '"ralph"')]
+    ended = [entry(left, "ended").replace('"anne"', '"ralph"').replace('"second"', '"first"')
+             for left in (60, 3600)]
+    put(old + kept[0] + ended[0] + kept[1] + ended[1] + kept[2] + entry(-1, "expired"))
+    FILE.chmod(0o640)
+    assert main(END) == 0
+    assert FILE.read_text() == HEAD + "".join(kept)
+    assert FILE.stat().st_mode & 0o777 == 0o640
+
+
+def test_what_else_gives_it_to_him_stays_and_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    workstation = office()
+    workstation.policy(OFFICE + "  - {user: ralph, console: first, valid: {until: 2390-01-01}}\n")
+    workstation.log_in("3", "ralph", hint=True)
+    assert main(GRANT) == 0
+    capsys.readouterr()
+    assert main(END) == 0
+    assert workstation.reaches("ralph", GUARDED_PORT) == "yes"
+    assert capsys.readouterr().out == (
+        f"session 3 of ralph: has first, second\n"
+        f"the policy itself gives ralph first, at {paths.POLICY}:12: that stays, see pam-spice "
+        f"explain ralph first\n")
+
+
+def test_of_who_is_not_logged_in_the_next_login_lacks_it(
+        capsys: pytest.CaptureFixture[str]) -> None:
+    workstation = office()
+    assert main(GRANT) == 0
+    capsys.readouterr()
+    assert main(END) == 0
+    assert capsys.readouterr().out == (
+        "ralph is not logged in here with it; his next login lacks it\n")
+    workstation.log_in("3", "ralph", hint=True)
+    assert_taken_back(workstation)
+
+
+@pytest.mark.parametrize("text", ["", HEAD + "  - {user: anne, console: second}\n"])
+def test_where_there_is_none_end_says_so_and_changes_nothing(
+        text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    workstation = office()
+    if text:
+        put(text)
+    workstation.policy(OFFICE + "  - {user: ralph, console: first}\n")
+    workstation.log_in("3", "ralph", hint=True)
+    assert main(END) == 1
+    assert capsys.readouterr().err.startswith(
+        "pam-spice: ralph has no grant of first for a time\n")
+    assert workstation.reaches("ralph", GUARDED_PORT) == "yes"
+    assert (FILE.read_text() if FILE.exists() else "") == text
+    assert main(["grant", "root", "first", "--end"]) == 2
+
+
+def test_an_entry_that_was_taken_out_by_hand_is_taken_from_the_session_too() -> None:
+    workstation = granted()
+    FILE.unlink()
+    workstation.reconcile()
+    assert workstation.reaches("ralph", GUARDED_PORT) == "yes"
+    assert main(END) == 0
+    assert_taken_back(workstation)
+    assert not FILE.exists()
+
+
+def test_a_file_with_a_line_by_hand_is_left_and_named_and_the_session_closed(
+        capsys: pytest.CaptureFixture[str]) -> None:
+    workstation = granted()
+    with FILE.open("a") as file:
+        file.write("# asked for by Olga\n")
+    before = FILE.read_bytes()
+    capsys.readouterr()
+    assert main(END) == 1
+    assert capsys.readouterr().err == (
+        f"pam-spice: not all is taken back\n{FILE}:5: this line is not as pam-spice grant writes "
+        f"it, and would be lost: take the grant out of the file by hand, if it is in it\n"
+        f"session 3 of ralph: has second; loses first\n")
+    assert FILE.read_bytes() == before
+    assert_taken_back(workstation)
+
+
+def test_a_policy_that_has_an_error_keeps_nothing_open() -> None:
+    workstation = granted()
+    workstation.policy(OFFICE.replace("console: second", "console: nix"))
+    assert main(END) == 0
+    assert workstation.reaches("ralph", GUARDED_PORT) == REFUSED
+    workstation.policy()
+    assert main(GRANT) == 0
+    workstation.policy("[")
+    assert main(END) == 0
+    assert workstation.reaches("ralph", GUARDED_PORT) == REFUSED
+
+
+def test_who_is_killed_before_the_file_is_written_has_closed_the_session_for_good(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    from pam_spice.verbs import grant
+
+    workstation = granted()
+    with monkeypatch.context() as patched:
+        patched.setattr(grant, "write_file", failing(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            main(END)
+    workstation.reconcile()
+    assert_taken_back(workstation)
+    assert main(END) == 0, "and the rest can be done later"
+    assert counting() == []
+
+
+def test_who_is_killed_before_the_policy_is_compiled_has_closed_it_for_the_next_login_too(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    from pam_spice.verbs import grant
+
+    workstation = granted()
+    with monkeypatch.context() as patched:
+        patched.setattr(grant, "current_policy", failing(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            main(END)
+    assert_taken_back(workstation)
+    workstation.log_out("3")
+    workstation.log_in("4", "ralph", hint=True)
+    assert_taken_back(workstation)
+
+
+@pytest.mark.parametrize("directory", ["/etc/pam-spice", paths.STATE, paths.RUN])
+def test_on_a_full_disk_the_session_is_closed_all_the_same(
+        directory: str, capsys: pytest.CaptureFixture[str]) -> None:
+    workstation = granted()
+    capsys.readouterr()
+    full = filled(directory)
+    status = main(END)
+    told = capsys.readouterr()
+    assert_taken_back(workstation)
+    assert status == (0 if directory == paths.RUN else 1), told
+    if directory == "/etc/pam-spice":
+        assert (f"not all is taken back\nhis next login has it again: {FILE} can't be written: "
+                f"[Errno 28] No space left on device") in told.err
+        assert counting() == ["ralph first (deputy (by root))"]
+    else:
+        assert counting() == []
+    full.unlink()
+    workstation.reconcile()
+    assert_taken_back(workstation)
+    assert main(END) == (0 if directory == "/etc/pam-spice" else 1)
+    workstation.log_in("4", "ralph", hint=True)
+    assert_taken_back(workstation)
+
+
+def test_a_login_that_looked_it_up_before_the_end_does_not_slip_through(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    workstation = office()
+    assert main(GRANT) == 0
+    assert main(["grant", "ralph", "second", "--for", "3h", "--reason", "more"]) == 0
+    admissions = Reconciliation._admissions
+
+    def slow(run: Reconciliation) -> Admissions:
+        found = admissions(run)
+        if run.phase == "open":
+            assert main(END) == 0
+        return found
+
+    monkeypatch.setattr(Reconciliation, "_admissions", slow)
+    workstation.log_in("3", "ralph", hint=True)
+    assert_taken_back(workstation)
+    assert len(read_records()["3"].grants) == 2, "his other one he has"
+
+
+@pytest.mark.parametrize("arguments", [
+    [], ["--for", "2h"], ["--for", "2h", "--end"], ["--for", "2h", "--end", "--reason", "x"]])
+def test_grant_wants_an_end_or_a_time_and_a_reason(arguments: list[str]) -> None:
+    office()
+    try:
+        status: object = main(["grant", "ralph", "first", *arguments])
+    except SystemExit as error:  # of argparse
+        status = error.code
+    assert status == 2
     assert not FILE.exists()
