@@ -16,12 +16,13 @@ from pam_spice.verbs import NO, USAGE, UsageError
 _VERBS = ("check", "edit", "diff", "explain", "windows", "calendar", "status", "log", "report",
           "grant", "revoke", "apply", "import-libvirt", "server-rules", "reconcile", "doctor",
           "selftest", "setup", "uninstall")
+_TIMES = ("--at", "--from", "--since", "--to", "--until")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; the exit status is 0 for yes, 1 for no, 2 for unusable input."""
     _leave_the_caller_s_surroundings()
-    argv = sys.argv[1:] if argv is None else argv
+    argv = _with_spans(sys.argv[1:] if argv is None else argv)
     # All verbs take 70 ms to import, and a timer runs one of them every minute.
     arguments = command_line([verb for verb in _VERBS if argv[:1] == [verb]] or _VERBS).parse_args(
         argv)
@@ -47,6 +48,17 @@ def command_line(names: Iterable[str] = _VERBS) -> argparse.ArgumentParser:
     for name in names:
         import_module(f"pam_spice.verbs.{name.replace('-', '_')}").add_parser(verbs)
     return parser
+
+
+def _with_spans(argv: list[str]) -> list[str]:
+    """``--since -2h`` as ``--since=-2h``: argparse takes what begins with - for an option."""
+    joined: list[str] = []
+    for word in argv:
+        if joined and joined[-1] in _TIMES and word[:1] == "-" and word[1:2].isdecimal():
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def _leave_the_caller_s_surroundings() -> None:

@@ -163,24 +163,17 @@ def zone_of_policy() -> str:
 
 
 def parse_instant(text: str, timezone: str) -> int:
-    """ISO 8601 to seconds since the epoch; without an offset it is in the zone of that name.
-
-    Raises UsageError.
-    """
-    from datetime import datetime
+    """See ``instants.instant_of``, with the zone of that name and the present instant. Raises
+    UsageError."""
+    import time
 
     from conf.zones import load_zone
+    from pam_spice.instants import instant_of
 
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{text!r} is not a time like 2026-11-23T18:00 or "
-                         f"2026-11-23T17:00:00Z") from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=load_zone(timezone))
-    if not 1971 <= moment.year <= 2400:
-        raise UsageError(f"{text!r}: the year is out of range")
-    return int(moment.timestamp() // 1)
+        return instant_of(text, load_zone(timezone), int(time.time()))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def iso(instant: int | None) -> str | None:

@@ -30,9 +30,10 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser.add_argument("old", metavar="OLD", help="the policy before")
     parser.add_argument("new", metavar="NEW", help="the policy after")
     parser.add_argument("--from", dest="start", metavar="TIME",
-                        help="what was before this is of no interest; default: now")
+                        help="what was before this is of no interest: a time like 2026-11-23, "
+                             "tomorrow or +3d; default: now")
     parser.add_argument("--to", dest="end", metavar="TIME",
-                        help="where the times of --json end; default: four weeks later")
+                        help="where the times of --json end, the same; default: four weeks later")
     parser.add_argument("--workstation", metavar="NAME", default=os.uname().nodename,
                         help="for which workstation; default: this machine's host name")
     parser.add_argument("--json", action="store_true", help="print one JSON document")

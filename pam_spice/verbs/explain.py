@@ -29,7 +29,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser.add_argument("user", metavar="USER", help="the login name")
     parser.add_argument("console", metavar="CONSOLE", help="as the policy names it")
     parser.add_argument("--at", metavar="TIME",
-                        help="like 2026-11-23T18:00 or 2026-11-23T17:00:00Z; default: now")
+                        help="like 2026-11-23T18:00, 18:00, tomorrow or +2h; default: now")
     add_asker(parser)
     add_common(parser)
     parser.set_defaults(run=run)

@@ -31,7 +31,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
                         help="what is about this user, by name or uid, or was done by him")
     parser.add_argument("--console", metavar="CONSOLE", help="what names this console")
     parser.add_argument("--since", metavar="TIME",
-                        help="like 2026-11-23T18:00, or 2026-11-23: from the beginning of that day")
+                        help="like 2026-11-23T18:00, 18:00, today, yesterday or -2h")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(run=run)
 

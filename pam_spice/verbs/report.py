@@ -47,9 +47,8 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
                     "changed and put right. It is about people: a file is for root alone. What it "
                     "is made of: docs/journal.md.")
     parser.add_argument("--since", metavar="TIME",
-                        help="like 2026-11-23T18:00, or 2026-11-23: from the beginning of that "
-                             "day; default: a week before --until")
-    parser.add_argument("--until", metavar="TIME", help="default: now")
+                        help="like 2026-11-23, yesterday or -3d; default: a week before --until")
+    parser.add_argument("--until", metavar="TIME", help="the same; default: now")
     parser.add_argument("--output", metavar="FILE.html", default=STDOUT,
                         help="default: -, standard output")
     parser.add_argument("--policy", metavar="FILE",

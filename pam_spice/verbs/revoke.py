@@ -34,7 +34,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
                         help="the login name; of somebody who is logged in also the uid")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--until", metavar="TIME",
-                     help="like 2026-11-23T18:00, or 2026-11-30: he has them again from the "
+                     help="like 18:00, +2h, tomorrow or 2026-11-30: he has them again from the "
                           "beginning of that day on")
     how.add_argument("--lift", action="store_true",
                      help="end an earlier revocation; the policy counts again, at once")

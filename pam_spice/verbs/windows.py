@@ -22,9 +22,10 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser.add_argument("user", metavar="USER", help="the login name")
     parser.add_argument("console", metavar="CONSOLE", nargs="?")
     parser.add_argument("--from", dest="start", metavar="TIME", required=True,
-                        help="like 2026-11-23T18:00, or 2026-11-23: the beginning of that day")
+                        help="like 2026-11-23T18:00, today or now; a day is its beginning")
     parser.add_argument("--to", dest="end", metavar="TIME", required=True,
-                        help="the same: of a date its beginning, so write the day after the last")
+                        help="the same, or +7d: of a day its beginning, so write the one after "
+                             "the last")
     add_asker(parser)
     add_common(parser)
     parser.set_defaults(run=run)

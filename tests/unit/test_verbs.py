@@ -220,7 +220,7 @@ def test_windows_of_one_console_leave_out_the_others(policy: str,
 
 @pytest.mark.parametrize("arguments", [
     ["explain", "charlie", "nosuch"],
-    ["explain", "charlie", "webdev", "--at", "yesterday"],
+    ["explain", "charlie", "webdev", "--at", "someday"],
     ["explain", "charlie", "webdev", "--at", "0001-01-01T00:00:00"],
     ["windows", "charlie", "--from", "2026-11-24", "--to", "2026-11-23"],
     ["windows", "charlie", "nosuch", "--from", "2026-11-23", "--to", "2026-11-24"]])
