@@ -1,5 +1,7 @@
 """After an edit of the policy: compile it, and make guard and sudoers follow."""
 
+import os
+
 from conf.compiling import VALID, Source, compile_policy
 from conf.files import write_atomically
 from conf.lookup import CompiledPolicy, Endpoint, Unusable
@@ -29,20 +31,35 @@ def follow_policy(now: int) -> CompiledPolicy:
         except Unusable:
             pass
         source = Source(paths.POLICY)
+        never_was = (source.is_missing and before in (None, source.revision)
+                     and not os.path.lexists(paths.GUARD))
         compiled = compile_policy(source, paths.COMPILED, now, guarded=_guarded_at_boot())
-        for problem in source.parsed.problems[:_MOST_PROBLEMS]:
+        # Before the first one that it is missing is no fault.
+        problems = [problem for problem in source.parsed.problems
+                    if not (never_was and problem.mark.file == paths.POLICY)]
+        for problem in problems[:_MOST_PROBLEMS]:
             journal.log(journal.ERROR, problem.in_a_line(), event="policy-problem",
                         place=problem.mark, revision=source.revision)
-        journal.log(journal.NOTICE, f"policy: {source.revision} counts from now on, and is "
-                    f"{source.outcome} (before: {before or 'none'})", event="policy",
+        journal.log(*_words(source, before, never_was), event="policy",
                     revision=source.revision, outcome=source.outcome, before=before,
-                    problems=len(source.parsed.problems))
+                    problems=len(problems))
         # Nobody who holds this lock waits for the one on compiling.
         with Lock(paths.LOCK):
             if source.outcome == VALID or compiled.endpoints:
                 _follow_guard(compiled)
             _follow_sudoers(compiled)
         return compiled
+
+
+def _words(source: Source, before: str | None, never_was: bool) -> tuple[int, str]:
+    if never_was:
+        return journal.INFO, (f"policy: none yet: nothing is enforced before there is "
+                              f"{paths.POLICY}")
+    if source.is_missing:
+        return journal.ERROR, (f"policy: {paths.POLICY} is gone (before: {before or 'unknown'}): "
+                               f"no login opens anything, and what was guarded stays so")
+    return journal.NOTICE, (f"policy: {source.revision} counts from now on, and is "
+                            f"{source.outcome} (before: {before or 'none'})")
 
 
 def _guarded_at_boot() -> list[Endpoint]:

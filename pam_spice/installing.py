@@ -75,7 +75,9 @@ def setup_steps() -> list[Step]:
     return [
         *steps,
         units_step(is_new),
-        Step("put firewall and sudo as the policy says", lambda: False,
+        Step("put firewall and sudo as the policy says" if is_in_force() else
+             "note that there is no policy yet: PAM, sudo, viewer and firewall stay as they are",
+             lambda: False,
              lambda: run(["/usr/sbin/pam-spice", "reconcile"])),
     ]
 

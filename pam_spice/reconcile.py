@@ -124,7 +124,11 @@ class Reconciliation:
                            else current_policy(self.now))
             self.endpoints = self.policy.endpoints
         except Exception as error:  # whatever is wrong with it, logouts must be seen to
-            journal.log(journal.ERROR, f"no compiled policy, nothing new opens: {error!r}",
+            if isinstance(error, Unusable) and not (os.path.lexists(paths.POLICY)
+                                                    or os.path.lexists(paths.GUARD)):
+                return  # there never was one, and the watcher was the first to look
+            reason = error if isinstance(error, (Unusable, OSError)) else repr(error)
+            journal.log(journal.ERROR, f"no compiled policy, nothing new opens: {reason}",
                         event="no-policy")
             try:
                 # A full disk: what was guarded when it was compiled last still is.

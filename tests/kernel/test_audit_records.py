@@ -717,3 +717,40 @@ def test_a_program_that_fails_says_so_after_its_lines(script: str, what: str) ->
         list(run.lines(["/nonexistent"]))
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+def test_before_the_first_policy_its_lack_is_no_fault() -> None:
+    there = Journal()
+    workstation = Workstation()
+    Reconciliation(phase="close").run()  # the watcher's
+    workstation.reconcile()
+    workstation.reconcile()
+    os.makedirs(f"{Path(paths.POLICY).parent}/policy.d")
+    workstation.reconcile()
+    records = there.ours()
+    assert {(record["PAM_SPICE_EVENT"], record["PRIORITY"], record["MESSAGE"])
+            for record in records} == {
+        ("policy", "6", f"policy: none yet: nothing is enforced before there is {paths.POLICY}")}
+    assert {each["problems"] for each in there.of("policy")} == {"0"}
+    list(map(assert_documented, records))
+
+
+def test_after_one_was_in_force_its_lack_is_a_loud_fault() -> None:
+    there = Journal()
+    workstation = office()
+    revision = there.of("policy")[-1]["revision"]
+    Path(paths.POLICY).unlink()
+    workstation.reconcile()
+    records = [record for record in there.ours() if record["PRIORITY"] == "3"]
+    assert [record["PAM_SPICE_EVENT"] for record in records] == ["policy-problem", "policy"]
+    assert records[1]["MESSAGE"] == (
+        f"policy: {paths.POLICY} is gone (before: {revision}): no login opens anything, and what "
+        f"was guarded stays so")
+    list(map(assert_documented, records))
+    # Also where nobody remembers it but the file for the boot.
+    Path(paths.COMPILED).unlink()
+    Reconciliation(phase="close").run()
+    assert there.of("no-policy")
+    workstation.reconcile()
+    assert there.of("policy")[-1]["outcome"] == "missing"
+    assert there.ours()[-1]["PRIORITY"] == "3"

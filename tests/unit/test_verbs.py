@@ -240,6 +240,19 @@ def test_what_changes_the_workstation_needs_root(verb: list[str], monkeypatch: p
     assert "needs root" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("is_in_force", "last"), [
+    (True, "put firewall and sudo as the policy says"),
+    (False, "note that there is no policy yet: PAM, sudo, viewer and firewall stay as they are")])
+def test_setup_says_what_it_really_does(is_in_force: bool, last: str,
+                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installing, "is_in_force", lambda: is_in_force)
+    monkeypatch.setattr(installing, "is_packaged", lambda: True)
+    monkeypatch.setattr(installing, "_units_are_active", lambda: True)
+    steps = [step.describe for step in installing.setup_steps()]
+    assert steps[-1] == last
+    assert any("PAM" in step for step in steps[:-1]) is is_in_force
+
+
 # status
 
 DAY = 86400
