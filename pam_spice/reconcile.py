@@ -654,7 +654,7 @@ def _viewer_group() -> grp.struct_group | None:
         return grp.getgrnam(VIEWER_GROUP)
     except KeyError:
         journal.log(journal.ERROR, f"there is no group {VIEWER_GROUP}, nothing opens; run "
-                    f"pam-spice setup", event="no-group")
+                    f"pam-spice doctor --fix", event="no-group")
         return None
 
 
@@ -672,7 +672,7 @@ def _barred(group: grp.struct_group, records: "Iterable[Record]") -> list[Record
         return None
     if fault is not None:
         journal.log(journal.ERROR, f"nothing opens for anybody, {VIEWER} is not as it should be: "
-                    f"{fault}; run pam-spice setup", event="viewer-fault", reason=fault)
+                    f"{fault}; run pam-spice doctor --fix", event="viewer-fault", reason=fault)
         return list(records)
     try:
         is_open_to_all = has_password(group)
