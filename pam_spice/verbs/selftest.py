@@ -9,6 +9,7 @@ from pam_spice.installing import is_in_force
 from pam_spice.naming import viewer_gid
 from pam_spice.verbs import (
     NO,
+    USAGE,
     YES,
     UsageError,
     account_of,
@@ -45,8 +46,11 @@ def run(arguments: argparse.Namespace) -> int:
     with admin_lock():
         policy = current_policy(int(time.time()))
         taken = _look_who_is_here(account.pw_name, account.pw_uid, policy.settings.one_user)
+        place = free_place(taken)
+        if place.note and policy.settings.require_seat:
+            return _not_tried(arguments, account.pw_name, place.note)
         test = Selftest(account.pw_name, account.pw_uid, account.pw_gid, arguments.service, policy,
-                        free_place(taken))
+                        place)
         steps: list[Step] = []
         for step in test.steps():
             steps.append(step)
@@ -54,12 +58,26 @@ def run(arguments: argparse.Namespace) -> int:
                 print(_line(step), flush=True)
     is_well = all(step.holds is not False for step in steps)
     if arguments.json:
-        print_json({"ok": is_well, "user": account.pw_name, "service": arguments.service,
+        print_json({"ok": is_well, "tried": True, "user": account.pw_name,
+                    "service": arguments.service,
                     "steps": [{"step": step.name, "wanted": step.wanted, "seen": step.seen,
                                "holds": step.holds} for step in steps]})
     else:
         print("fine" if is_well else "not as it should be: see the lines with NO")
     return YES if is_well else NO
+
+
+def _not_tried(arguments: argparse.Namespace, user: str, note: str) -> int:
+    """That such a login does not count is right, and tells nothing of those that do."""
+    reason = f"{note}, and the policy counts logins at a seat only (require_seat)"
+    if arguments.json:
+        print_json({"ok": None, "tried": False, "user": user, "service": arguments.service,
+                    "reason": reason, "steps": []})
+    else:
+        print(f"not tried: {reason}")
+        print("try it at a workstation with a screen; pam-spice explain tells what the policy "
+              "gives")
+    return USAGE
 
 
 def _line(step: object) -> str:

@@ -1,5 +1,6 @@
 """The selftest's own doing, as a user of the workstation sees it from outside."""
 
+import json
 import os
 import threading
 import time
@@ -7,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from pam_spice.cli import main
 from pam_spice.doctor.selftest import Place, Selftest, Step
 from pam_spice.policy import current_policy
 from pam_spice.run import Partner
 from pam_spice.verbs import UsageError
+from pam_spice.verbs import selftest as verb
 from pam_spice.verbs.selftest import _look_who_is_here
 from tests.kernel import namespace as ns
 from tests.kernel.namespace import GUARDED_PORT, OTHER_GID, V4, V6
-from tests.kernel.workstation import office
+from tests.kernel.workstation import SESSIONS, office
 
 ANNE = ns.USERS["anne"]
 
@@ -87,3 +90,25 @@ def test_a_console_is_not_opened_for_the_test_to_who_is_here_by_ssh() -> None:
     workstation.state("c4", "anne", 1, CLASS="manager", SERVICE="systemd-user")
     workstation.log_out("4", hint=False)
     assert _look_who_is_here("anne", ANNE, one_user=True) == [], "no terminal is taken"
+
+
+def test_without_a_seat_it_is_not_tried_and_that_is_no_no(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(verb, "_need_python_pam", lambda: None)
+    workstation = office()
+    seats = Path("/run/systemd/seats")
+    for seat, note in ((None, "logind has no seat0 here"),
+                       ("CAN_TTY=0\n", "seat0 has no virtual terminals")):
+        if seat is not None:
+            seats.mkdir()
+            (seats / "seat0").write_text(seat)
+        assert main(["selftest", "anne"]) == 2
+        told = capsys.readouterr().out
+        assert told.startswith(f"not tried: {note}")
+        assert "NO" not in told
+        assert main(["selftest", "anne", "--json"]) == 2
+        document = json.loads(capsys.readouterr().out)
+        assert (document["ok"], document["tried"], document["steps"]) == (None, False, [])
+        assert document["reason"].startswith(note)
+    assert workstation.chains() == {}
+    assert not list(SESSIONS.iterdir()), "nobody was logged in"
