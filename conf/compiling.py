@@ -48,6 +48,10 @@ class Source:
         self.revision = "none" if self.is_missing else digest.hexdigest()[:12]
         self.parsed = parse_files(contents)
 
+    def is_current(self) -> bool:
+        """Whether its files are as they were when it was read."""
+        return all(stamp(path) == then for path, then in self.stamps)
+
     @property
     def outcome(self) -> str:
         """MISSING, UNUSABLE, WITH_PROBLEMS or VALID."""

@@ -22,13 +22,24 @@ from pam_spice.doctor.units import unit_findings
 from pam_spice.doctor.viewer import group_findings, viewer_findings
 from pam_spice.naming import viewer_gid
 
+_read: Source | None = None
+
+
+def _source() -> Source:
+    """The policy as it stands on the disk; a repair looks several times, and a large one takes
+    seconds to parse."""
+    global _read
+    if _read is None or not _read.is_current():
+        _read = Source(paths.POLICY)
+    return _read
+
 
 class Look:
     """One look at the workstation: what its policy says, and what is found. Raises OSError."""
 
     def __init__(self, now: int) -> None:
         self._now = now  # seconds since the epoch
-        self._policy = Source(paths.POLICY).parsed.policy
+        self._policy = _source().parsed.policy
         self._compiled: CompiledPolicy | None
         try:
             self._compiled = CompiledPolicy(paths.COMPILED)
