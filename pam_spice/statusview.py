@@ -67,7 +67,9 @@ def health(document: Document) -> str:
              "policy edited since, the next login takes it in", "viewer 0750"]
     if document["watcher"] is not None:
         parts.append("watcher running")
-    return f"well: {', '.join(parts)}"
+    count = len((document["doctor"] or {"findings": []})["findings"])
+    return f"well: {', '.join(parts)}" + (
+        f"; but the doctor has {_findings(count)}" if count else "")
 
 
 def render(document: Document, refused: Sequence[str] | None,
@@ -75,7 +77,7 @@ def render(document: Document, refused: Sequence[str] | None,
     """The lines, in that zone; None is the workstation's own. ``refused``: the last refusals, a
     line each; None where they can't be told."""
     lines = [(health(document), Tone.BAD if faults(document) else Tone.GOOD)]
-    lines += _guard(document) + _policy(document)
+    lines += _doctor(document["doctor"], zone) + _guard(document) + _policy(document)
     if not document["viewer"]["confined"]:
         lines.append((f"viewer: NOT CONFINED: {landlock.NO_LANDLOCK}", Tone.BAD))
     lines += _revoked(document["revoked"], zone)
@@ -93,6 +95,19 @@ def painted(lines: Sequence[Line], in_colour: bool, width: int | None = None) ->
             text = text[:max(0, width - 3)] + "..."
         shown.append(f"\x1b[{tone.value}m{text}\x1b[0m" if in_colour and tone.value else text)
     return shown
+
+
+def _doctor(doctor: Document | None, zone: tzinfo | None) -> list[Line]:
+    """Nothing, where it found nothing but notes: what is wrong with us is told by ``faults``."""
+    if doctor is None or not doctor["findings"]:
+        return []
+    return [(f"doctor: {_findings(len(doctor['findings']))} at {_moment(doctor['looked'], zone)}, "
+             f"what helps: pam-spice doctor", Tone.BAD),
+            *((f"  {each['code']} {each['fact']}", Tone.BAD) for each in doctor["findings"])]
+
+
+def _findings(count: int) -> str:
+    return f"{count} finding{'' if count == 1 else 's'}"
 
 
 def _guard(document: Document) -> list[Line]:

@@ -5,7 +5,7 @@ import argparse
 import time
 from collections.abc import Sequence
 
-from conf.files import write_atomically
+from conf.problems import printable
 from pam_spice import journal, pamstack, paths
 from pam_spice.doctor import Look
 from pam_spice.doctor.findings import Finding, Piece
@@ -13,9 +13,8 @@ from pam_spice.doctor.mend import fingerprint, mend, stamp
 from pam_spice.installing import is_in_force
 from pam_spice.reconcile import Reconciliation
 from pam_spice.run import CommandFailed
+from pam_spice.told import Told, read_told, write_told
 from pam_spice.verbs import NO, YES, mend_lock, need_root, print_json
-
-_TOLD = f"{paths.RUN}/doctor.told"
 
 _BROUGHT = {Piece.POLICY: paths.COMPILED, Piece.SUDOERS: paths.SUDOERS,
             Piece.PAM: str(pamstack.COMMON_SESSION)}
@@ -98,20 +97,16 @@ def _reconcile() -> list[Mended]:
 
 def tell_journal(findings: Sequence[Finding]) -> None:
     """Each finding once, until it is gone: a timer looks all day."""
-    told = "".join(f"{finding.code} {finding.fact}\n" for finding in findings)
-    try:
-        with open(_TOLD, encoding="utf-8") as file:
-            before = file.read()
-    except (OSError, ValueError):
-        before = ""
-    if told == before:
-        return
-    for finding in findings:
-        if f"{finding.code} {finding.fact}\n" not in before:
+    known = read_told()
+    before = set(known[1]) if known else set()
+    told = [Told(finding.code.value, printable(finding.fact), finding.is_note)
+            for finding in findings]
+    for each, finding in zip(told, findings, strict=True):
+        if each not in before:
             journal.log(journal.INFO if finding.is_note else journal.WARNING,
                         f"finding: {finding.code} {finding.fact}; {finding.remedy}",
                         event="finding", code=finding.code, reason=finding.fact)
-    write_atomically(_TOLD, told.encode())
+    write_told(told)  # also where nothing is new: its time is that of the look
 
 
 def _document(finding: Finding) -> dict[str, object]:

@@ -23,6 +23,7 @@ from pam_spice.run import CommandFailed
 from pam_spice.run import run as run_program
 from pam_spice.sockets import guarded_sockets
 from pam_spice.statusview import Document, faults, health, painted, render
+from pam_spice.told import read_told
 from pam_spice.verbs import (
     NO,
     YES,
@@ -137,6 +138,7 @@ class Found:
             "policy": {"revision": revision, "outcome": outcome, "current": is_current},
             "viewer": {"confined": landlock.is_there(), "fault": _viewer_fault()},
             "watcher": _watcher(),
+            "doctor": _doctor(),
             "sessions": [session_status(record, chains.get(record.uid) or (), now)
                          | _login((logins or {}).get(record.session), record)
                          for record in records.values()],
@@ -154,6 +156,14 @@ class Found:
         return cls(document, None if refused is None else [
             in_a_line(each.event) + (f"  ({each.times} times)" if each.times > 1 else "")
             for each in refused])
+
+
+def _doctor() -> Document | None:
+    """What it found when its units let it look last, which is cheap to know: looking takes a third
+    of a second. None: it has not looked yet."""
+    told = read_told()
+    return told and {"looked": iso(told[0]), "findings": [
+        {"code": each.code, "fact": each.fact} for each in told[1] if not each.is_note]}
 
 
 def _viewer_fault() -> str | None:

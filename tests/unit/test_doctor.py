@@ -3,18 +3,21 @@ lab's workstation."""
 
 import argparse
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from conf import compiling
 from conf.lint.endpoints import CaSpans
 from conf.model import Policy
-from pam_spice import journal, landlock, paths, sockets
+from pam_spice import doctor, journal, landlock, pamstack, paths, sockets
 from pam_spice.desired import FIRST_SANE_SECOND
-from pam_spice.doctor import machine, policy
+from pam_spice.doctor import machine, pam, policy
 from pam_spice.doctor.findings import Code, Finding, Piece
 from pam_spice.verbs import doctor as verb
+from pam_spice.verbs import status as status_verb
 from tests.unit.support import NOON, policy_of
 
 DAY = 86400
@@ -114,7 +117,7 @@ def test_what_changes_while_it_mends_is_looked_at_again_three_times_at_most(
     monkeypatch.setattr(verb, "fingerprint", lambda: next(looks))
     monkeypatch.setattr(verb, "_round", one_round)
     monkeypatch.setattr(paths, "MEND_LOCK", str(tmp_path / "lock"))
-    monkeypatch.setattr(verb, "_TOLD", str(tmp_path / "told"))
+    monkeypatch.setattr(paths, "DOCTOR_TOLD", str(tmp_path / "told"))
     monkeypatch.setattr(paths, "RUN", str(tmp_path))
     assert run(monkeypatch, [], is_fixed=True) == 0
     assert tried == [set(), {"viewer"}, {"viewer"}][:rounds]
@@ -126,7 +129,7 @@ def test_the_journal_is_told_of_a_finding_once_until_it_is_gone(
     monkeypatch.setattr(verb, "fingerprint", lambda: [])
     monkeypatch.setattr(verb, "_round", lambda _: [])
     monkeypatch.setattr(paths, "MEND_LOCK", str(tmp_path / "lock"))
-    monkeypatch.setattr(verb, "_TOLD", str(tmp_path / "told"))
+    monkeypatch.setattr(paths, "DOCTOR_TOLD", str(tmp_path / "told"))
     monkeypatch.setattr(paths, "RUN", str(tmp_path))
     monkeypatch.setattr(journal, "log", lambda priority, _, **fields: told.append(
         (priority, fields["event"], fields["code"])))
@@ -136,6 +139,59 @@ def test_the_journal_is_told_of_a_finding_once_until_it_is_gone(
         run(monkeypatch, found, is_fixed=True)
     assert told == [(journal.WARNING, "finding", "D112"), (journal.INFO, "finding", "D702"),
                     (journal.WARNING, "finding", "D112")]
+
+
+def test_status_knows_what_was_found_last_and_when(
+        monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(paths, "DOCTOR_TOLD", str(tmp_path / "told"))
+    monkeypatch.setattr(journal, "log", lambda *_, **__: None)
+    bad = Finding(Code.GROUP_MEMBER, "anne is", "gpasswd")
+    note = Finding(Code.CLOCK_ALONE, "nothing", "timedatectl")
+    assert status_verb._doctor() is None
+    verb.tell_journal([bad, note])
+    os.utime(tmp_path / "told", (NOON, NOON))
+    assert status_verb._doctor() == {"looked": "2026-11-23T12:00:00+00:00",
+                                "findings": [{"code": "D112", "fact": "anne is"}]}
+    verb.tell_journal([bad, note])
+    found = status_verb._doctor()
+    assert found is not None
+    assert found["looked"] > "2026-11-23T12:00:00+00:00", "it has looked again"
+    verb.tell_journal([note])
+    found = status_verb._doctor()
+    assert found is not None
+    assert found["findings"] == []
+
+
+def test_a_policy_is_parsed_once_until_it_changes(monkeypatch: pytest.MonkeyPatch,
+                                                  tmp_path: Path) -> None:
+    read: list[object] = []
+    monkeypatch.setattr(compiling, "parse_files", lambda contents: read.append(contents))
+    monkeypatch.setattr(paths, "POLICY", str(tmp_path / "policy.yaml"))
+    for text, times in (("", 1), (None, 1), ("grants: []", 2), (None, 2)):
+        if text is not None:
+            (tmp_path / "policy.yaml").write_text(text)
+        doctor._source()
+        assert len(read) == times
+    (tmp_path / "policy.d").mkdir()
+    doctor._source()
+    assert len(read) == 3
+
+
+@pytest.mark.parametrize(("services", "there", "told"), [
+    (["login", "lightdm", "sddm"], {"login"}, []),  # nobody has all that are usual
+    (["login", "lightmd"], {"login"}, ["lightmd"]),
+    (["lightdm", "sddm"], set(), ["lightdm", "sddm"])])
+def test_a_service_that_is_not_here_is_told_of_where_that_says_something(
+        services: list[str], there: set[str], told: list[str],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pam, "_hook_findings", lambda: iter(()))
+    monkeypatch.setattr(pam, "_order_findings", lambda _: iter(()))
+    monkeypatch.setattr(pam, "_read", lambda service: "" if service in there else None)
+    monkeypatch.setattr(pamstack, "is_in_place", lambda _: True)
+    monkeypatch.setattr(pamstack, "lets_users_set_its_environment", lambda _: False)
+    found = list(pam.pam_findings(services))
+    assert {finding.code for finding in found} <= {Code.PAM_NO_SERVICE}
+    assert [finding.fact.split(" ")[5] for finding in found] == told
 
 
 def run(monkeypatch: pytest.MonkeyPatch, found: list[Finding], is_json: bool = False,

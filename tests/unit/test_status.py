@@ -24,7 +24,8 @@ def document(**more: Any) -> Document:
     """An office at noon in which all is well and nobody is."""
     return {"guard": {"loaded": True, "endpoints": ["192.168.2.2 20001-20010"]},
             "policy": {"revision": "0123456789ab", "outcome": "valid", "current": True},
-            "viewer": {"confined": True, "fault": None}, "watcher": "active", "sessions": [],
+            "viewer": {"confined": True, "fault": None}, "watcher": "active", "doctor": None,
+            "sessions": [],
             "others": [], "chains": [], "revoked": [], "connections": [], "refusals": [], **more}
 
 
@@ -61,6 +62,9 @@ BUSY = document(
                             since=None),
                  connection(consoles=["one", "two"], port=20003, pid=99, program="nc\n\x1b[2J")])
 REFUSED = ["2026-11-23 12:31:40+00:00  deny    ralph       webdev  [not open]  (3 times)"]
+FOUND = document(doctor={"looked": "2026-11-23T11:45:00+00:00", "findings": [
+    {"code": "D611", "fact": "CA file /etc/pam-spice/mysrv-ca.pem does not exist here"},
+    {"code": "D621", "fact": "mysrv.example leads to 192.168.2.9\x1b[2J"}]})
 BROKEN = document(
     guard={"loaded": False, "endpoints": ["192.168.2.2 20001-20010"]},
     policy={"revision": "0123456789ab", "outcome": "with-problems", "current": False},
@@ -73,7 +77,7 @@ FRESH = document(guard={"loaded": False, "endpoints": []}, watcher=None,
 
 @pytest.mark.parametrize(("name", "found", "refused"), [
     ("quiet", document(), []), ("busy", BUSY, REFUSED), ("broken", BROKEN, None),
-    ("before-a-policy", FRESH, [])])
+    ("findings", FOUND, []), ("before-a-policy", FRESH, [])])
 def test_a_document_is_shown_as_its_golden_file(
         name: str, found: Document, refused: list[str] | None, golden: Golden) -> None:
     lines = painted(render(found, refused, BERLIN), in_colour=False)
@@ -99,6 +103,8 @@ def test_each_fault_alone_is_not_well_and_says_where_to_go_on(change: Document,
 
 @pytest.mark.parametrize("change", [
     {"watcher": None},
+    {"doctor": {"looked": "2026-11-23T11:45:00+00:00", "findings": []}},
+    {"doctor": FOUND["doctor"]},  # they are told, and are none of what this looks at itself
     {"policy": {"revision": "0123456789ab", "outcome": "valid", "current": False}}])
 def test_what_cant_be_told_and_an_edit_that_is_not_taken_in_yet_are_no_faults(
         change: Document) -> None:
@@ -247,4 +253,4 @@ def test_of_no_journal_that_is_told_and_the_rest_is_shown(monkeypatch: pytest.Mo
 
 def test_the_golden_files_are_all_used() -> None:
     assert {path.stem for path in Path(STATUS).glob("*.txt")} == {
-        "quiet", "busy", "broken", "before-a-policy"}
+        "quiet", "busy", "broken", "findings", "before-a-policy"}
