@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from conf.intervals import Interval, joined_ranges
-from conf.model import Console, ListedWorkstation, Policy, Server
+from conf.model import Console, ListedWorkstation, Network, Policy, Server
 
 
 def other_changes(old: Policy, new: Policy, has_problems: bool) -> tuple[list[str], list[str]]:
@@ -11,7 +11,7 @@ def other_changes(old: Policy, new: Policy, has_problems: bool) -> tuple[list[st
 
     ``has_problems``: the new policy has errors, so that nothing guarded opens yet.
     """
-    since = " once the policy has no more errors" if has_problems else ""
+    since = " once the policy has no error left" if has_problems else ""
     loud = [f"NO LONGER GUARDED{since}: {what}: open to everybody on the workstation"
             for what in _guarded_less(new, old)]
     lines = [f"guarded now: {what}: closed to everybody without a grant"
@@ -77,12 +77,12 @@ def _server(old: Server | None, new: Server | None) -> list[str]:
                 f"({server.host}, {', '.join(server.addresses)})"]
     lines = []
     if old.host != new.host:
-        lines.append(f"server {new.name}: its certificate must bear {new.host}, no more {old.host}")
+        lines.append(f"server {new.name}: the name in its certificate must be {new.host} now, "
+                     f"it was {old.host}")
     if set(old.addresses) != set(new.addresses):
-        lines.append(f"server {new.name}: its addresses are {', '.join(new.addresses)}, "
-                     f"no more {', '.join(old.addresses)}")
+        lines.append(f"server {new.name}: {_addresses_moved(old.addresses, new.addresses)}")
     if old.ca_file != new.ca_file:
-        lines.append(f"server {new.name}: its CA is in {new.ca_file}, no more in {old.ca_file}")
+        lines.append(f"server {new.name}: its CA is in {new.ca_file} now, it was in {old.ca_file}")
     return lines
 
 
@@ -93,7 +93,7 @@ def _console(old: Console | None, new: Console | None) -> list[str]:
         return [f"console {console.name} is {'new' if new else 'gone'} ({_endpoint(console)})"]
     if _endpoint(old) == _endpoint(new):
         return []
-    return [f"console {new.name} is at {_endpoint(new)}, no more at {_endpoint(old)}: "
+    return [f"console {new.name} is at {_endpoint(new)} now, it was at {_endpoint(old)}: "
             f"who is logged in must log in again to reach it"]
 
 
@@ -106,13 +106,29 @@ def _workstation(old: ListedWorkstation | None, new: ListedWorkstation | None) -
                 f"({_addresses(workstation)}) {later}"]
     if set(old.networks) == set(new.networks):
         return []
-    return [f"workstation {new.name}: its addresses are {_addresses(new)}, no more "
-            f"{_addresses(old)}, {later}"]
+    return [f"workstation {new.name}: "
+            f"{_addresses_moved(_texts(old.networks), _texts(new.networks))}, {later}"]
 
 
 def _addresses(workstation: ListedWorkstation) -> str:
-    return ", ".join(network.with_prefixlen if network.num_addresses > 1
-                     else str(network.network_address) for network in workstation.networks)
+    return ", ".join(_texts(workstation.networks))
+
+
+def _texts(networks: Iterable[Network]) -> list[str]:
+    return [network.with_prefixlen if network.num_addresses > 1 else str(network.network_address)
+            for network in networks]
+
+
+def _addresses_moved(old: Iterable[str], new: Iterable[str]) -> str:
+    """``address A is gone, B is new``."""
+    parts: list[str] = []
+    for texts, word in (([each for each in old if each not in new], "gone"),
+                        ([each for each in new if each not in old], "new")):
+        if texts:
+            is_one = len(texts) == 1
+            what = "" if parts else "address " if is_one else "addresses "
+            parts.append(f"{what}{', '.join(texts)} {'is' if is_one else 'are'} {word}")
+    return ", ".join(parts)
 
 
 def _endpoint(console: Console) -> str:
@@ -123,8 +139,8 @@ def _settings(old: Policy, new: Policy) -> list[str]:
     was, becomes = old.workstation, new.workstation
     lines = []
     if old.timezone != new.timezone:
-        lines.append(f"the time zone is {new.timezone}, no more {old.timezone}: times without "
-                     f"a zone of their own are meant in it")
+        lines.append(f"the time zone is {new.timezone} now, it was {old.timezone}: times "
+                     f"without a zone of their own are meant in it")
     for key, yes, no in (
             ("one_user", "one user at a time has consoles",
              "several users at a time have consoles"),
@@ -135,7 +151,7 @@ def _settings(old: Policy, new: Policy) -> list[str]:
         if getattr(was, key) != getattr(becomes, key):
             lines.append(f"{key}: {yes if getattr(becomes, key) else no} from now on")
     for services, word in ((set(becomes.services) - set(was.services), "count"),
-                           (set(was.services) - set(becomes.services), "count no more")):
+                           (set(was.services) - set(becomes.services), "no longer count")):
         if services:
             lines.append(f"services: logins by {', '.join(sorted(services))} {word}")
     return lines

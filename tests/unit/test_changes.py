@@ -271,30 +271,42 @@ def test_what_holds_on_all_others_is_said_once() -> None:
         "NO LONGER GUARDED: ports 20001-20010 of mysrv (fd00::2): open to everybody on the "
         "workstation",
         "guarded now: ports 20001-20010 of mysrv (fd00::3): closed to everybody without a grant",
-        "server mysrv: its addresses are 192.168.2.2, fd00::3, no more 192.168.2.2, fd00::2"]),
+        "server mysrv: address fd00::2 is gone, fd00::3 is new"]),
+    ('192.168.2.2, "fd00::2"', '192.168.2.2, 192.168.2.4, "fd00::2", "fd00::3"', [
+        "guarded now: ports 20001-20010 of mysrv (192.168.2.4, fd00::3): closed to everybody "
+        "without a grant",
+        "server mysrv: addresses 192.168.2.4, fd00::3 are new"]),
+    ('192.168.2.2, "fd00::2"', "192.168.2.4", [
+        "NO LONGER GUARDED: ports 20001-20010 of mysrv (192.168.2.2, fd00::2): open to everybody "
+        "on the workstation",
+        "guarded now: ports 20001-20010 of mysrv (192.168.2.4): closed to everybody without a "
+        "grant",
+        "server mysrv: addresses 192.168.2.2, fd00::2 are gone, 192.168.2.4 is new"]),
+    ('192.168.2.2, "fd00::2"', '"fd00::2", 192.168.2.2', []),
     ("tls_port: 20003", "tls_port: 20004", [
-        "console analysis is at mysrv:20004, no more at mysrv:20003: "
+        "console analysis is at mysrv:20004 now, it was at mysrv:20003: "
         "who is logged in must log in again to reach it"]),
     ("host: mysrv.example", "host: other.example", [
-        "server mysrv: its certificate must bear other.example, no more mysrv.example"]),
-    ("mysrv-ca.pem", "new-ca.pem", ["server mysrv: its CA is in /etc/pam-spice/new-ca.pem, "
-                                    "no more in /etc/pam-spice/mysrv-ca.pem"]),
+        "server mysrv: the name in its certificate must be other.example now, it was "
+        "mysrv.example"]),
+    ("mysrv-ca.pem", "new-ca.pem", ["server mysrv: its CA is in /etc/pam-spice/new-ca.pem "
+                                    "now, it was in /etc/pam-spice/mysrv-ca.pem"]),
     ('pc7: [192.168.2.27, "fd00:7::/64"]', 'PC8: 192.168.2.28', [
         "workstation pc7 is gone (192.168.2.27, fd00:7::/64) once the servers have their rules "
         "anew (pam-spice server-rules)",
         "workstation PC8 is new (192.168.2.28) once the servers have their rules anew "
         "(pam-spice server-rules)"]),
     ("192.168.2.27,", "192.168.2.28,", [
-        "workstation pc7: its addresses are 192.168.2.28, fd00:7::/64, no more 192.168.2.27, "
-        "fd00:7::/64, once the servers have their rules anew (pam-spice server-rules)"]),
+        "workstation pc7: address 192.168.2.27 is gone, 192.168.2.28 is new, once the "
+        "servers have their rules anew (pam-spice server-rules)"]),
     ('[192.168.2.27, "fd00:7::/64"]', '["FD00:7:0::/64", 192.168.2.27/32, 192.168.2.27]', []),
     ("  analysis: {server: mysrv, tls_port: 20003}\n", "", [
         "console analysis is gone (mysrv:20003)"]),
-    ("Europe/Berlin", "UTC", ["the time zone is UTC, no more Europe/Berlin: times without a zone "
-                              "of their own are meant in it"]),
+    ("Europe/Berlin", "UTC", ["the time zone is UTC now, it was Europe/Berlin: times without a "
+                              "zone of their own are meant in it"]),
     ("timezone: E", "workstation: {sudo_password: false, services: [login]}\ntimezone: E", [
         "sudo_password: sudo opens a console without asking for a password from now on",
-        "services: logins by gdm-password, lightdm, sddm count no more"]),
+        "services: logins by gdm-password, lightdm, sddm no longer count"]),
     ("timezone: E", "workstation: {one_user: false, require_seat: false}\ntimezone: E", [
         "one_user: several users at a time have consoles from now on",
         "require_seat: logins from elsewhere count too from now on"]),
@@ -314,7 +326,7 @@ def test_a_port_that_another_server_of_the_same_address_guards_stays_guarded() -
 def test_with_an_error_in_the_policy_a_port_is_guarded_until_that_is_mended() -> None:
     less = policy(head=HEAD.replace("[20001-20010]", "[20001-20009]"))
     assert changes(policy(), less, has_problems=True).loud == (
-        "NO LONGER GUARDED once the policy has no more errors: port 20010 of mysrv (192.168.2.2, "
+        "NO LONGER GUARDED once the policy has no error left: port 20010 of mysrv (192.168.2.2, "
         "fd00::2): open to everybody on the workstation",)
 
 
