@@ -10,6 +10,9 @@ from conf.problems import Mark, Problem
 
 MAX_FILES = 128
 
+TEMPORARY = "temporary.yaml"
+"""The file of the directory that ``pam-spice grant`` writes; its entries expire by themselves."""
+
 Content = tuple[str, bytes | Problem]
 """A file's path, and its text or why it can't be read."""
 
@@ -17,6 +20,11 @@ Content = tuple[str, bytes | Problem]
 def directory_of(path: str) -> str:
     """``policy.d`` beside ``policy.yaml``."""
     return f"{path.removesuffix('.yaml')}.d"
+
+
+def is_temporary(path: str, main: str) -> bool:
+    """Whether a file of the policy is that of ``pam-spice grant``."""
+    return path == os.path.join(directory_of(main), TEMPORARY)
 
 
 def paths_of(path: str) -> tuple[list[str], list[Problem]]:

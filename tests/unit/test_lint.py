@@ -9,7 +9,9 @@ from conf.lint.overlaps import MAX_PAIRS
 from conf.lint.times import literal_of
 from conf.lint.written import look_through
 from conf.parser import parse_files
+from conf.sources import is_temporary
 from conf.times import parse_window
+from pam_spice import paths
 from tests.unit.support import NOON, SERVER, within
 
 DAY = 86400
@@ -36,10 +38,12 @@ class Accounts:
 
 def found_in(text: str, *more: str, now: int = NOON, ca: CaFault | CaSpans | None = None,
              resolved: Resolved | None = None, zone: str = "Europe/Berlin",
-             with_problems: bool = False) -> list[Finding]:
-    """All findings in a policy of one server and ``text``, and of further files."""
+             with_problems: bool = False, name: str = "") -> list[Finding]:
+    """All findings in a policy of one server and ``text``, and of further files, which are called
+    by numbers or by that name."""
     files: list[tuple[str, bytes]] = [("policy.yaml", f"timezone: {zone}\n{SERVER}{text}".encode())]
-    files += [(f"policy.d/{number}.yaml", each.encode()) for number, each in enumerate(more)]
+    files += [(f"policy.d/{name or number}.yaml", each.encode())
+              for number, each in enumerate(more)]
     parsed = parse_files(files)
     assert parsed.policy is not None
     assert bool(parsed.problems) == with_problems, parsed.problems
@@ -66,6 +70,33 @@ def test_an_overlap_says_its_first_instant_in_the_policy_s_zone() -> None:
     assert "user ralph and user anne" in finding.fact
     assert "first at Wed 2026-11-25 11:30:00 CET; the other grant: policy.yaml:11" in finding.fact
     assert finding.mark.line == 12
+
+
+TEMPORARY = """\
+grants:
+  - {user: ralph, console: webdev, valid: {from: 2026-11-23T11:00:00Z, until: 2026-11-23T14:00:00Z},
+     reason: deputy}
+  - {user: anne, console: webdev, valid: {from: 2026-11-23T11:00:00Z, until: 2026-11-23T14:00:00Z}}
+  - {user: anne, console: webdev, valid: {from: 2026-11-20T11:00:00Z, until: 2026-11-20T14:00:00Z}}
+"""
+
+
+def test_what_was_granted_for_a_time_was_meant_so() -> None:
+    text = CONSOLES + "grants:\n  - {user: anne, console: webdev}\n"
+    assert found_in(text, name="temporary") == []
+    assert found_in(text, TEMPORARY, name="temporary") == []
+    assert set(codes(found_in(text, TEMPORARY, name="deputies"))) == {
+        Code.OVERLAP, Code.EXPIRED, Code.CONTAINED}
+    both = text + "  - {user: ralph, console: webdev}\n"
+    assert codes(found_in(both, TEMPORARY, name="temporary")) == [Code.OVERLAP], "without it, too"
+    unused = CONSOLES + "grants: []\n"
+    assert codes(found_in(unused)) == [Code.CLOSED_CONSOLE]
+    assert found_in(unused, TEMPORARY, name="temporary") == [], "it does count"
+
+
+def test_the_file_for_a_time_is_the_one_that_grant_writes() -> None:
+    assert is_temporary(paths.TEMPORARY, paths.POLICY)
+    assert not is_temporary("/etc/pam-spice/temporary.yaml", paths.POLICY)
 
 
 def test_windows_that_touch_do_not_overlap() -> None:
