@@ -19,22 +19,41 @@ MAX_SIZE = 16 * 1024 * 1024
 _DUMP = "give it what virsh dumpxml prints"
 
 
+_DESCRIPTION = """\
+Makes the policy's entries for a KVM server and its VMs, a console for each VM
+that has SPICE with TLS, and prints them. It changes nothing, here or there.
+On the server, virsh dumpxml VM prints what it needs to know of a VM."""
+_EXAMPLE = """\
+On a workstation, for all VMs of the server mysrv:
+  ssh root@mysrv 'for vm in $(virsh list --all --name); do virsh dumpxml $vm; done' |
+      pam-spice import-libvirt --server mysrv --host mysrv.example \\
+          --ca-file /etc/pam-spice/mysrv-ca.pem - > mysrv.yaml
+Look at mysrv.yaml, and fill in what it says is to be filled in. Then put it to
+/etc/pam-spice/policy.d, where it counts at once beside policy.yaml, and give
+grants for its consoles."""
+
+
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verb."""
     parser = verbs.add_parser(
         "import-libvirt", help="print servers and consoles from virsh dumpxml",
-        description="Prints a policy's servers and consoles, made of what virsh dumpxml printed "
-                    "on the KVM server. Put it into a file of /etc/pam-spice/policy.d.")
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=_DESCRIPTION, epilog=_EXAMPLE)
     parser.add_argument("files", nargs="+", metavar="FILE",
-                        help="XML of one or more domains; - for standard input")
+                        help="what virsh dumpxml printed, of one VM or several; - for standard "
+                             "input, as behind a pipe")
     parser.add_argument("--server", default="kvm", metavar="NAME",
-                        help="what the policy calls the server (default: %(default)s)")
-    parser.add_argument("--host", default="", help="the name in the server's certificate")
+                        help="a name for the server, of your own choice, as the policy shall call "
+                             "it (default: %(default)s)")
+    parser.add_argument("--host", default="",
+                        help="the server's name as it stands in its TLS certificate, like "
+                             "mysrv.example")
     parser.add_argument("--address", action="append", default=[], metavar="ADDR",
-                        help="an address of the server, as often as it has some; default: those "
-                             "on which the domains listen")
+                        help="the server's IP address; give it once for each that it has "
+                             "(default: those on which its VMs listen)")
     parser.add_argument("--ca-file", default="", metavar="FILE",
-                        help="the CA of its certificate, as it lies on the workstation")
+                        help="where the certificate of the server's CA lies on the workstations, "
+                             "like /etc/pam-spice/mysrv-ca.pem; it is not read here")
     parser.set_defaults(run=run)
 
 
