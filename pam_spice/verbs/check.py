@@ -33,7 +33,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0: no problem and no finding; 1: entries with problems, which are skipped, or findings;
+    """0: no error and no finding; 1: entries with errors, which are skipped, or findings;
     2: nothing of it is usable."""
     contents = read_contents(arguments.policy)
     parsed = parse_files(contents)
@@ -71,7 +71,7 @@ def _print_problems(problems: Sequence[Problem]) -> None:
     for problem in own[:_MOST]:
         print(problem, file=sys.stderr)
     if len(own) > _MOST:
-        print(f"and {_plural(len(own) - _MOST, 'problem')} more; --json prints all",
+        print(f"and {_plural(len(own) - _MOST, 'error')} more; --json prints all",
               file=sys.stderr)
     places: dict[str, list[str]] = {}
     for problem in problems:
@@ -113,7 +113,7 @@ class _Lines:
 def _count(problems: int, findings: int) -> str:
     parts = []
     if problems:
-        parts.append(f"{_plural(problems, 'problem')}; an entry with a problem is skipped")
+        parts.append(f"{_plural(problems, 'error')}; an entry with an error is skipped")
     if findings:
         parts.append(f"{_plural(findings, 'finding')}; {_LINT_PAGE} explains each code")
     return "; ".join(parts)

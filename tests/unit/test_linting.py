@@ -244,4 +244,4 @@ def test_problems_and_findings_are_counted_in_one_line(
         file.write("  - {usr: anne, console: webdev}\n")
     assert main(["check", "--lint", "--policy", str(policy)]) == 1
     assert capsys.readouterr().err.endswith(
-        f"1 problem; an entry with a problem is skipped; 1 finding; {PAGE} explains each code\n")
+        f"1 error; an entry with an error is skipped; 1 finding; {PAGE} explains each code\n")

@@ -77,7 +77,7 @@ def test_check_tells_what_follows_from_an_error_in_one_line(
     assert said.count("\n") == 6, said
     assert ("console 'webdev' has an error itself, so what refers to it is skipped too: "
             f"{policy}:16, {policy}:17, {policy}:18") in said
-    assert " and 42 more\n53 problems;" in said
+    assert " and 42 more\n53 errors;" in said
     _, document = asked(capsys, "check", "--policy", policy)
     assert isinstance(document, dict)
     assert len(document["problems"]) == 53
@@ -90,7 +90,7 @@ def test_check_prints_a_hundred_problems_and_says_how_many_more(
     assert main(["check", "--policy", policy]) == 1
     said = capsys.readouterr().err
     assert said.count("there is no console 'nix'") == 100
-    assert "\nand 50 problems more; --json prints all\n150 problems;" in said
+    assert "\nand 50 errors more; --json prints all\n150 errors;" in said
 
 
 def test_check_of_what_is_no_policy_is_unusable(policy: str,
@@ -109,7 +109,7 @@ def test_one_of_a_kind_is_counted_in_the_singular(policy: str,
     assert capsys.readouterr().out == "fine: 1 server, 1 console, 1 grant\n"
     Path(policy).write_text(POLICY.replace("user: boss", "usr: boss"))
     main(["check", "--policy", policy])
-    assert capsys.readouterr().err.endswith("\n1 problem; an entry with a problem is skipped\n")
+    assert capsys.readouterr().err.endswith("\n1 error; an entry with an error is skipped\n")
 
 
 def test_the_page_that_lint_names_is_there_and_is_installed_too(
