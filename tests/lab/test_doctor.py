@@ -268,7 +268,16 @@ def events(box: Workstation) -> list[str]:
 def test_the_first_policy_puts_all_pieces_into_place_by_itself(box: Workstation,
                                                                stage: Stage) -> None:
     box.shell("pam-spice uninstall; mv /etc/pam-spice/policy.yaml /root")
-    stage.lab.install()
+    box.run(["journalctl", "--rotate", "--vacuum-time=1s"])
+    done = stage.lab.install()
+    assert "note that there is no policy yet: PAM, sudo, viewer and firewall stay as" in done
+    assert "as the policy says" not in done
+    said = box.run(["journalctl", "-q", "-o", "cat", "-t", "pam-spice"]).stdout.splitlines()
+    assert said[0] == ("policy: none yet: nothing is enforced before there is "
+                       "/etc/pam-spice/policy.yaml")
+    assert said[-1].startswith("setup: pam-spice is set up here")
+    assert box.run(["journalctl", "-q", "-o", "cat", "-t", "pam-spice", "-p", "warning"]
+                   ).stdout == "", said
     assert box.run(["pam-spice", "doctor"]).stdout.startswith("nothing is enforced yet")
     assert box.run(["stat", "-c", "%a", "/usr/bin/remote-viewer"]).stdout == "755\n"
     entry = "/usr/local/share/applications/remote-viewer.desktop"

@@ -56,6 +56,36 @@ def test_it_shows_that_all_is_well_who_is_here_and_the_connection_with_its_since
     assert took < 2
 
 
+def test_it_tells_what_the_doctor_found_last_and_why_no_console_opens(box: Workstation) -> None:
+    ca_file = "/etc/pam-spice/mysrv-ca.pem"
+
+    def looked(findings: int) -> bool:
+        # One that was at work already may have looked before.
+        box.run(["systemctl", "start", "pam-spice-doctor.service"])
+        found: Any = json.loads(box.run(["pam-spice", "status", "--json"]).stdout)
+        return len(found["doctor"]["findings"]) == findings
+
+    box.run(["mv", ca_file, "/root"])
+    try:
+        wait_until("it is found", lambda: looked(1), 20)
+        told = box.run(["pam-spice", "status"]).stdout.splitlines()
+        document: Any = json.loads(box.run(["pam-spice", "status", "--json"]).stdout)
+    finally:
+        box.run(["mv", "/root/mysrv-ca.pem", ca_file])
+    assert told[0].startswith("well: guard loaded, ")
+    assert told[0].endswith("; but the doctor has 1 finding")
+    assert told[1].startswith("doctor: 1 finding at ")
+    assert told[2].startswith("  D611 ")
+    assert ca_file in told[2]
+    assert document["health"]["well"]
+    [finding] = document["doctor"]["findings"]
+    assert finding["code"] == "D611"
+    assert abs(datetime.fromisoformat(document["doctor"]["looked"]).timestamp()
+               - time.time()) < 60
+    wait_until("it is gone", lambda: looked(0), 20)
+    assert "doctor" not in box.run(["pam-spice", "status"]).stdout
+
+
 def test_on_a_terminal_watch_shows_it_until_ctrl_c_and_elsewhere_it_is_refused(
         stage: Stage, box: Workstation) -> None:
     refused = box.run(["pam-spice", "status", "--watch"], check=False)
