@@ -34,7 +34,11 @@ class Person:
         self.login.wait()
         self.display = self.login.screen(display)
         if isinstance(self.display, Screen):
-            self.display.wait_for_window("^Desktop$")
+            try:
+                self.display.wait_for_window("^Desktop$")
+            except LabTimeout as late:
+                said = stage.lab.workstation.read_file(f"/home/{user}/.xsession-errors")
+                raise LabTimeout(f"{late}\n{said[-3000:]}") from late
             self.waits_for("toggle button", "Applications")
 
     # Seeing

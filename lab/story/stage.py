@@ -178,6 +178,9 @@ class Stage:
             if session.class_ == "user":
                 self.lab.workstation.run(["loginctl", "kill-session", session.id, "-s", "KILL"],
                                          check=False)
+        # Their service managers are waited for: a desktop that comes while one goes has no bus.
+        self.lab.workstation.run(["systemctl", "stop", *(
+            f"user@{uid}.service" for uid in (MYSELF, MYBRO))], check=False)
         for uid in (MYSELF, MYBRO):
             self.lab.workstation.run(["pkill", "-KILL", "-u", str(uid)], check=False)
         wait_until("everybody is gone", lambda: not [
