@@ -4,8 +4,8 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/ready
 
-.PHONY: setup demo demo-desktop test test-fast oracle fuzz bench attacks firewalls faults soak lint deb rpm \
-        lab-shell clean
+.PHONY: setup demo demo-desktop test test-fast oracle fuzz bench attacks firewalls faults soak \
+        lint deb rpm lab-shell clean
 
 setup: $(READY)
 
@@ -26,11 +26,14 @@ demo-desktop: setup
 	$(PYTHON) -m lab demo-desktop
 
 # All tests: linters and pure logic; real nftables in namespaces, each test in its own, two at a
-# time; real logins in the lab, of which there can be but one.
+# time; meanwhile the lab's workstation is built, if it isn't in the cache; then real logins in the
+# lab, of which there can be but one.
 LAB := tests/lab tests/attacks/lab tests/bench
 test: setup
 	@status=0; \
+	$(PYTHON) -m lab build >/dev/null & \
 	$(PYTHON) -m pytest -n 2 --dist load tests $(LAB:%=--ignore=%) || status=1; \
+	wait; \
 	$(PYTHON) -m pytest $(LAB) || status=1; \
 	exit $$status
 
