@@ -53,6 +53,9 @@ _XSESSION_OPTIONS = "allow-failsafe\nallow-user-resources\nallow-user-xsession\n
 # A process that ignores SIGTERM would hold a shutdown for a minute and a half.
 _MANAGER = "[Manager]\nDefaultTimeoutStopSec=5s\n"
 
+# A user's service manager ends with his last session, and not ten seconds later.
+_LOGIND = "[Login]\nUserStopDelaySec=0\n"
+
 # Programs that are to be in a graphical session have to be started by something that is. It ends
 # with the session's screen, or the session would stay in logind's state `closing`.
 _RUN = """\
@@ -135,6 +138,7 @@ FILES = {
     "etc/X11/Xsession.options": _XSESSION_OPTIONS,
     "etc/hostname": f"{HOSTNAME}\n",
     "etc/hosts": _HOSTS,
+    "etc/systemd/logind.conf.d/lab.conf": _LOGIND,
     "etc/systemd/system.conf.d/lab.conf": _MANAGER,
     "etc/systemd/user.conf.d/lab.conf": _MANAGER,
     "etc/systemd/network/eth0.network": _NETWORK,

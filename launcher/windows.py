@@ -32,6 +32,7 @@ OTHER_ASKPASS = ("/usr/bin/ssh-askpass", "/usr/bin/ksshaskpass",
                  "/usr/libexec/openssh/ssh-askpass", "/usr/lib/ssh/ssh-askpass")
 
 _PATIENCE = 10  # seconds for a service that shows notifications
+_PAUSE, _TRIES = 100, 20  # milliseconds between looks whether what is typed arrives
 _MARGIN = 12  # pixels
 _MOST_ROWS = 12  # of the list, without a scroll bar
 _HEIGHT = 320  # pixels of the list, with one
@@ -154,26 +155,33 @@ def _dialog(title: str, text: str, *buttons: tuple[str, int]) -> tuple[Any, Any]
 
 def _show(dialog: Any) -> None:
     """Show it, ready for what is typed."""
-    dialog.connect("map-event", _free_keyboard)
+    from gi.repository import GLib
+
+    tries = iter(range(_TRIES))
     dialog.show_all()
+    GLib.timeout_add(_PAUSE, lambda: not _has_keyboard(dialog) and next(tries, None) is not None)
 
 
-def _free_keyboard(dialog: Any, _event: Any) -> bool:
-    """On X11 a viewer with the pointer over it holds the keyboard, even while another window has
-    the focus: a password would be typed into the virtual machine. It lets go when the pointer
-    leaves it."""
+def _has_keyboard(dialog: Any) -> bool:
+    """Whether what is typed reaches the window that has the focus; if not, help it.
+
+    On X11 a viewer with the pointer over it holds the keyboard, even while another window has the
+    focus: a password would be typed into the virtual machine. It lets go when the pointer leaves
+    it.
+    """
     from gi.repository import Gdk
 
-    display = dialog.get_display()
+    display, window = dialog.get_display(), dialog.get_window()
+    if "X11" not in type(display).__name__:
+        return True  # a compositor goes by the focus
     seat = display.get_default_seat()
-    if "X11" in type(display).__name__:
-        if seat.grab(dialog.get_window(), Gdk.SeatCapabilities.KEYBOARD, False, None, None, None,
-                     None) == Gdk.GrabStatus.SUCCESS:
-            seat.ungrab()  # nobody holds it; a grab that stays would keep a screen from locking
-        else:
-            _found, x, y = dialog.get_window().get_origin()
-            seat.get_pointer().warp(dialog.get_screen(), x + dialog.get_allocated_width() // 2,
-                                    y + dialog.get_allocated_height() // 2)
+    if seat.grab(window, Gdk.SeatCapabilities.KEYBOARD, False, None, None, None,
+                 None) == Gdk.GrabStatus.SUCCESS:
+        seat.ungrab()  # nobody held it; a grab that stays would keep a screen from locking
+        return True
+    _found, x, y = window.get_origin()
+    seat.get_pointer().warp(dialog.get_screen(), x + dialog.get_allocated_width() // 2,
+                            y + dialog.get_allocated_height() // 2)
     return False
 
 

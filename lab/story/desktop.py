@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,10 +24,10 @@ from lab.story.stage import MYBRO, MYSELF, Stage, clock, policy
 NOTIFIER = "/usr/share/dbus-1/services/org.knopwob.dunst.service"
 
 
-def two_consoles(ends: float, *, sudo_password: bool = True) -> str:
+def two_consoles(ends: float, *, begins: str = "", sudo_password: bool = True) -> str:
     """The office's policy, with both consoles for myself until so many seconds from now, and a
     third one at another time of the day."""
-    when = f"{clock(-3600)}-{clock(ends)}"
+    when = f"{begins or clock(-3600)}-{clock(ends)}"
     later = f"{clock(-7200)}-{clock(-3600)}"
     return policy(myself=when, sudo_password=sudo_password).replace("consoles:\n", """\
 consoles:
@@ -40,12 +39,13 @@ grants:
 """)
 
 
-def _ends_in(stage: Stage, seconds: float) -> float:
-    """Let both consoles end so many seconds from now, for who is there too; when they will."""
-    end = time.time() + seconds
-    stage.set_policy(two_consoles(seconds))
+def _ends_in(stage: Stage, seconds: float) -> tuple[float, str]:
+    """Let both consoles end so many seconds from now, for who is there too; when they will, and at
+    what time of the day they begin."""
+    end, begins = time.time() + seconds, clock(-3600)
+    stage.set_policy(two_consoles(seconds, begins=begins))
     stage.lab.workstation.run(["pam-spice", "apply", "--now"])
-    return end
+    return end, begins
 
 
 def an_icon_leads_to_the_console(stage: Stage) -> None:
@@ -130,17 +130,18 @@ def _her_own_password(stage: Stage, person: Person, name: str) -> None:
 
 
 def _warned_and_ended(stage: Stage, person: Person, name: str) -> None:
-    end = _ends_in(stage, 602)
+    _ends_in(stage, 602)
     wait_until("she is warned", person.is_warned, 15, 0.2)
     person.picture(f"{name}-09-ten-minutes-left")
     warned = person.warnings()
     stage.line("ten minutes before the end a notification says so",
                any("leaptest closes in 10 minutes, at" in each for each in warned), warned)
-    end = _ends_in(stage, 12)
+    end, begins = _ends_in(stage, 12)
     said = person.reads("your time for leaptest ended at", "; next ")
     late = time.time() - end
     stage.line("at the end the console closes, and a window says why and when it opens again",
-               -1 <= late <= 8 and _clock_tomorrow(end) in said.partition("next ")[2], said)
+               -1 <= late <= 8 and said.endswith(begins.removesuffix(":00")),
+               f"{said} ({late:.1f} s after its end)")
     person.picture(f"{name}-10-ended")
     person.closes_it()
     stage.soon("the viewer has gone, nothing of spice-open runs",
@@ -151,10 +152,6 @@ def _warned_and_ended(stage: Stage, person: Person, name: str) -> None:
                said.count("not now") == 3, said)
     person.picture(f"{name}-11-not-now")
     person.closes_it()
-
-
-def _clock_tomorrow(end: float) -> str:
-    return datetime.fromtimestamp(end - 3600, UTC).strftime("%H:")
 
 
 def a_second_person_waits_for_the_first(stage: Stage) -> None:

@@ -38,9 +38,13 @@ def the_admin_gives_and_takes_at_once(stage: Stage) -> None:
                ran.status == 1 and "not now: your next time for debianx" in ran.text, ran.text)
     box.run(["pam-spice", "revoke", "myself", "--lift"])
     stage.line("pam-spice revoke --lift does", stage.connect(MYSELF, 20002) == "connected")
+    said = box.run(["pam-spice", "grant", "myself", "leaptest", "--end"]).stdout
+    got = {port: stage.connect(MYSELF, port) for port in (20002, 20004)}
+    stage.line("pam-spice grant --end takes back what was granted for the hour, and no more",
+               got == {20002: "connected", 20004: REFUSED}, said)
     log = box.run(["journalctl", "-t", "pam-spice", "-o", "cat", "-n", "60"]).stdout
     lines = [line for line in log.splitlines() if "(by " in line]
-    stage.line("the journal says who did it", len(lines) >= 3, "\n".join(lines[-3:]))
+    stage.line("the journal says who did it", len(lines) >= 4, "\n".join(lines[-4:]))
     box.run(["rm", "/etc/pam-spice/policy.d/temporary.yaml"])
 
 
