@@ -60,6 +60,12 @@ def entries_without(data: bytes, now: int, user: str, console: str) -> list[str]
     return [line for line, *whose in _living(data, now) if whose != [user, console]]
 
 
+def is_listed(data: bytes, user: str, console: str) -> bool:
+    """Whether the file has such an entry, also one that has expired: by a clock that is put back
+    later it may count again. Raises HandWritten."""
+    return any(whose == [user, console] for _, *whose in _living(data, 0))
+
+
 def _living(data: bytes, now: int) -> list[tuple[str, str, str]]:
     """Each with its user and console."""
     living = []

@@ -34,6 +34,7 @@ from pam_spice.temporary import (
     entries_without,
     entry_text,
     file_text,
+    is_listed,
     living_entries,
     put_back,
     write_file,
@@ -220,19 +221,22 @@ def _take_back(user: str, uid: int, console: str, reason: str) -> list[str]:
     data = dict(read_trusted(paths.POLICY)).get(paths.TEMPORARY)
     troubles: list[str] = []
     kept: list[str] = []
-    is_listed = False
+    is_in_file = False
     if isinstance(data, Problem):
         troubles.append(str(data))
     elif data is not None:
         try:
             kept = entries_without(data, now, user, console)
-            is_listed = kept != living_entries(data, now)
+            is_in_file = is_listed(data, user, console)
         except HandWritten as error:
             troubles.append(f"{_by_hand(error)}: take the grant out of the file by hand, if it is "
                             f"in it")
+    elif os.path.lexists(paths.TEMPORARY):  # its whole directory is left out
+        troubles.append(f"{paths.TEMPORARY} is not read at present, see pam-spice check: once it "
+                        f"is, his next login may have it again")
     had = [grant for record in read_records().values() if record.uid == uid
            for grant in temporary_grants(record, console)]
-    if not had and not is_listed:
+    if not had and not is_in_file:
         raise NotDone("\n".join([f"{user} has no grant of {console} for a time", *troubles]), [])
     lines: list[str] = []
     try:
@@ -242,13 +246,13 @@ def _take_back(user: str, uid: int, console: str, reason: str) -> list[str]:
     except (NotDone, CommandFailed, OSError) as error:
         troubles.append(f"live sessions may have it still: {error}")
     try:
-        if is_listed:
+        if is_in_file:
             write_file(paths.TEMPORARY, file_text(kept))
     except OSError as error:
         troubles.append(f"his next login has it again: {paths.TEMPORARY} can't be written: "
                         f"{error}")
     try:
-        if is_listed:
+        if is_in_file:
             current_policy(now)
         for record in end_what_is_new(uid, console):
             troubles.append(f"session {record.session} has it still: it can't be recorded")

@@ -474,6 +474,38 @@ def test_a_file_with_a_line_by_hand_is_left_and_named_and_the_session_closed(
     assert_taken_back(workstation)
 
 
+def test_a_file_that_is_left_out_of_the_policy_is_named_for_it_may_count_again(
+        capsys: pytest.CaptureFixture[str]) -> None:
+    workstation = granted()
+    others = [FILE.parent / f"{number}.yaml" for number in range(127)]
+    for path in others:
+        path.write_text("windows: {}\n")
+        path.chmod(0o644)
+    capsys.readouterr()
+    assert main(END) == 1
+    assert capsys.readouterr().err == (
+        f"pam-spice: not all is taken back\n{FILE} is not read at present, see pam-spice check: "
+        f"once it is, his next login may have it again\n"
+        f"session 3 of ralph: has second; loses first\n")
+    assert_taken_back(workstation)
+    for path in others:
+        path.unlink()
+    assert main(END) == 0, "and the rest can be done later"
+    assert counting() == []
+
+
+def test_a_clock_that_is_ahead_leaves_no_entry_that_counts_when_it_is_put_back(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    workstation = granted()
+    now = time.time()
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "time", lambda: now + 3 * 3600)
+        assert main(END) == 0
+    workstation.log_out("3")
+    workstation.log_in("4", "ralph", hint=True)
+    assert_taken_back(workstation)
+
+
 def test_a_policy_that_has_an_error_keeps_nothing_open() -> None:
     workstation = granted()
     workstation.policy(OFFICE.replace("console: second", "console: nix"))
