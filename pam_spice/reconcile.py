@@ -298,10 +298,14 @@ class Reconciliation:
                 if ((record.state in (CLOSED, SHUT) or record.revoked == FOREVER)
                         and _is_overwritten(_bare(record))):
                     continue
-                if before is not None and before.has_lost(record) and _is_overwritten(record):
+                if (before is not None and before.has_lost(record, self.now)
+                        and _is_overwritten(record)):
                     continue
                 if before is not None and record.revoked > before.revoked:
-                    continue  # the list of revocations says it again at every run
+                    # The list of revocations says it again at every run; not what else changes.
+                    if record.granted == before.granted:
+                        continue
+                    before = before.revoked_until(record.revoked)
                 journal.log(journal.ERROR, f"session {record.session} of {record.user} can't be "
                             f"recorded as {record.state}, nothing opens for it: {error}",
                             event="record-failed", user=record.user, uid=record.uid,

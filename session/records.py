@@ -90,13 +90,15 @@ class Record:
         return Record(self.session, self.uid, self.user, self.leader, self.leader_start,
                       self.since, self.revision, self.state, self.offsets, self.granted, instant)
 
-    def has_lost(self, after: "Record") -> bool:
-        """Whether ``after`` is this record with less of its grants, and nothing else."""
+    def has_lost(self, after: "Record", now: int) -> bool:
+        """Whether ``after`` is this record with less of its grants, and nothing else but that it
+        may be revoked for longer, or no more where that is over."""
         left = set(map(format_grant, after.granted))
         return (len(after.granted) < len(self.granted)
                 and left <= set(map(format_grant, self.granted))
-                and format_record(self.without(self.granted)) == format_record(
-                    after.without(after.granted)))
+                and (after.revoked >= self.revoked or self.revoked <= now)
+                and format_record(self.without(self.granted).revoked_until(after.revoked))
+                == format_record(after.without(after.granted)))
 
     def is_of(self, uid: int, leader: int) -> bool:
         """Whether this records that login: session ids come again after a reboot."""

@@ -572,6 +572,50 @@ def test_on_a_full_disk_the_session_is_closed_all_the_same(
     assert_taken_back(workstation)
 
 
+def test_on_a_full_run_it_is_taken_from_who_is_revoked_too_for_good(
+        capsys: pytest.CaptureFixture[str]) -> None:
+    workstation = granted()
+    full = filled(paths.RUN)
+    until = int(time.time()) + 2
+    write_revocations({RALPH: Revocation(RALPH, until, "ralph", "olga", "exam")})
+    workstation.reconcile()
+    assert workstation.reaches("ralph", OTHER_GUARDED_PORT) == REFUSED
+    assert main(END) == 0
+    assert "not" not in capsys.readouterr().err
+    full.unlink()
+    time.sleep(until + 0.1 - time.time())
+    workstation.reconcile()
+    assert_taken_back(workstation)
+
+
+def test_on_a_full_run_it_is_taken_from_who_was_revoked_too() -> None:
+    workstation = granted()
+    until = int(time.time()) + 2
+    write_revocations({RALPH: Revocation(RALPH, until, "ralph", "olga", "exam")})
+    workstation.reconcile()
+    filled(paths.RUN)
+    time.sleep(until + 0.1 - time.time())
+    workstation.reconcile()
+    assert workstation.reaches("ralph", GUARDED_PORT) == "yes"
+    assert main(END) == 0
+    assert_taken_back(workstation)
+
+
+def test_a_record_of_who_is_revoked_that_can_not_be_written_is_told(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from pam_spice import reconcile
+
+    workstation = granted()
+    until = int(time.time()) + 600
+    write_revocations({RALPH: Revocation(RALPH, until, "ralph", "olga", "exam")})
+    for name in ("write_record", "overwrite_record"):
+        monkeypatch.setattr(reconcile, name, failing(OSError(5, "Input/output error")))
+    assert main(END) == 1
+    assert "not done for session 3 of ralph: it can't be recorded" in capsys.readouterr().err
+    assert workstation.reaches("ralph", GUARDED_PORT) == REFUSED, "he is revoked all the same"
+    assert workstation.reaches("ralph", OTHER_GUARDED_PORT) == REFUSED
+
+
 def test_a_login_that_looked_it_up_before_the_end_does_not_slip_through(
         monkeypatch: pytest.MonkeyPatch) -> None:
     workstation = office()
