@@ -11,7 +11,7 @@ read-only, or another machine's) the menus stay as they are.
 import os
 from contextlib import suppress
 
-from conf.files import write_atomically
+from conf.files import write_all
 
 PATH = "/usr/local/share/applications/remote-viewer.desktop"
 
@@ -35,18 +35,35 @@ def is_there() -> bool:
 def is_ours() -> bool:
     """Whether it is there and ours."""
     try:
-        with open(PATH, "rb") as file:
-            return file.readline() == _MARK
+        descriptor = os.open(PATH, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return False
+    try:
+        return os.read(descriptor, len(_MARK)) == _MARK
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
 
 
 def hide() -> None:
-    """Take virt-viewer's entry out of the menus, if there is none of the admin's own."""
-    if not is_there():
-        with suppress(OSError):
-            os.makedirs(os.path.dirname(PATH), 0o755, exist_ok=True)
-            write_atomically(PATH, _HIDDEN, 0o644)
+    """Take virt-viewer's entry out of the menus, if there is none of the admin's own.
+
+    A Debian lets its group staff write there, so nothing is opened that is there already: a link
+    leads elsewhere, a FIFO waits forever, and an entry that comes meanwhile is the admin's.
+    """
+    if is_there():
+        return
+    with suppress(OSError):
+        os.makedirs(os.path.dirname(PATH), 0o755, exist_ok=True)
+        descriptor = os.open(PATH, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        try:
+            os.fchmod(descriptor, 0o644)
+            write_all(descriptor, _HIDDEN)
+        except OSError:
+            os.unlink(PATH)
+        finally:
+            os.close(descriptor)
 
 
 def show() -> None:
