@@ -22,15 +22,17 @@ def mend(findings: Sequence[Finding]) -> Iterator[tuple[Piece, str | None]]:
     """Put the pieces right that lie outside firewall and sudoers; each that was, or that could not
     be, and with what it failed."""
     wanted = {finding.piece for finding in findings}
-    if wanted & {Piece.GROUP, Piece.VIEWER, Piece.PAM}:
+    binding = wanted & {Piece.GROUP, Piece.VIEWER, Piece.PAM}
+    if binding:
         yield from _carry_out(Piece.GROUP, installing.group_step(), findings)
         if os.path.lexists(VIEWER):
             yield from _carry_out(Piece.VIEWER, installing.viewer_step(), findings)
-        menuentry.hide()
         for step in installing.pam_steps():
             yield from _carry_out(Piece.PAM, step, findings)
     if Piece.UNITS in wanted:
         yield from _carry_out(Piece.UNITS, installing.units_step(), findings)
+    if binding:  # last: /usr/local may be a server's that is gone, and nothing waits behind it
+        menuentry.hide()
 
 
 def _carry_out(piece: Piece, step: Step,

@@ -106,7 +106,11 @@ def tell_journal(findings: Sequence[Finding]) -> None:
             journal.log(journal.INFO if finding.is_note else journal.WARNING,
                         f"finding: {finding.code} {finding.fact}; {finding.remedy}",
                         event="finding", code=finding.code, reason=finding.fact)
-    write_told(told)  # also where nothing is new: its time is that of the look
+    try:
+        write_told(told)  # also where nothing is new: its time is that of the look
+    except OSError as error:  # who looks is to see what was found all the same
+        journal.log(journal.ERROR, f"can't write {paths.DOCTOR_TOLD}: {error}",
+                    event="write-failed")
 
 
 def _document(finding: Finding) -> dict[str, object]:

@@ -12,9 +12,18 @@ import pytest
 from conf import compiling
 from conf.lint.endpoints import CaSpans
 from conf.model import Policy
-from pam_spice import doctor, journal, landlock, pamstack, paths, sockets
+from pam_spice import (
+    doctor,
+    installing,
+    journal,
+    landlock,
+    menuentry,
+    pamstack,
+    paths,
+    sockets,
+)
 from pam_spice.desired import FIRST_SANE_SECOND
-from pam_spice.doctor import machine, pam, policy
+from pam_spice.doctor import machine, mend, pam, policy
 from pam_spice.doctor.findings import Code, Finding, Piece
 from pam_spice.verbs import doctor as verb
 from pam_spice.verbs import status as status_verb
@@ -160,6 +169,38 @@ def test_status_knows_what_was_found_last_and_when(
     found = status_verb._doctor()
     assert found is not None
     assert found["findings"] == []
+
+
+def test_what_is_found_is_shown_where_it_can_not_be_kept_for_status(
+        monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(verb, "_round", lambda _: [])
+    monkeypatch.setattr(paths, "MEND_LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(paths, "DOCTOR_TOLD", "/dev/null/told")
+    monkeypatch.setattr(paths, "RUN", str(tmp_path))
+    monkeypatch.setattr(journal, "log", lambda *_, **fields: told.append(fields["event"]))
+    assert run(monkeypatch, [Finding(Code.GROUP_MEMBER, "anne is", "gpasswd")], is_fixed=True) == 1
+    assert "anne is" in capsys.readouterr().out
+    assert told == ["finding", "write-failed"]
+
+
+def test_the_menus_come_last_for_a_usr_local_of_a_server_that_is_gone_holds_up_for_ever(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    def step(name: str) -> installing.Step:
+        return installing.Step(name, lambda: name in done, lambda: done.append(name))
+
+    monkeypatch.setattr(journal, "log", lambda *_, **__: None)
+    monkeypatch.setattr(mend, "VIEWER", "/dev/null")
+    for name in ("group_step", "viewer_step", "units_step"):
+        monkeypatch.setattr(installing, name, lambda name=name: step(name))
+    monkeypatch.setattr(installing, "pam_steps", lambda: [step("pam")])
+    monkeypatch.setattr(menuentry, "hide", lambda: done.append("menus"))
+    found = [Finding(Code.GROUP_MEMBER, "x", "y", piece) for piece in (Piece.PAM, Piece.UNITS)]
+    list(mend.mend(found))
+    assert done == ["group_step", "viewer_step", "pam", "units_step", "menus"]
 
 
 def test_a_policy_is_parsed_once_until_it_changes(monkeypatch: pytest.MonkeyPatch,
