@@ -101,7 +101,7 @@ def _doctor(doctor: Document | None, zone: tzinfo | None) -> list[Line]:
     """Nothing, where it found nothing but notes: what is wrong with us is told by ``faults``."""
     if doctor is None or not doctor["findings"]:
         return []
-    return [(f"doctor: {_findings(len(doctor['findings']))} at {_moment(doctor['looked'], zone)}, "
+    return [(f"doctor: {_findings(len(doctor['findings']))} at {moment(doctor['looked'], zone)}, "
              f"what helps: pam-spice doctor", Tone.BAD),
             *((f"  {each['code']} {each['fact']}", Tone.BAD) for each in doctor["findings"])]
 
@@ -137,7 +137,7 @@ def _revoked(revoked: list[Document] | None, zone: tzinfo | None) -> list[Line]:
     if revoked is None:
         return [(f"revoked: {paths.REVOKED} IS DAMAGED, no login opens anything: delete it, and "
                  f"revoke anew who is to be revoked", Tone.BAD)]
-    return [(f"revoked: {each['user']} until {_moment(each['until'], zone)}, by {each['by']}: "
+    return [(f"revoked: {each['user']} until {moment(each['until'], zone)}, by {each['by']}: "
              f"{each['reason']}", Tone.PLAIN) for each in revoked]
 
 
@@ -151,8 +151,8 @@ def _sessions(sessions: list[Document], zone: tzinfo | None) -> list[Line]:
         for console in session["consoles"]:
             lines.append((
                 f"    {console['console']}: {'open' if console['open'] else 'closed'}"
-                + (f" until {_moment(console['until'], zone)}" if console["until"] else "")
-                + (f", next {_moment(console['next'], zone)}" if console["next"] else ""),
+                + (f" until {moment(console['until'], zone)}" if console["until"] else "")
+                + (f", next {moment(console['next'], zone)}" if console["next"] else ""),
                 Tone.GOOD if console["open"] else Tone.PLAIN))
     return lines
 
@@ -170,7 +170,7 @@ def _others(others: list[Document] | None, zone: tzinfo | None) -> list[Line]:
 def _where(session: Document, zone: tzinfo | None) -> str:
     place = " ".join(filter(None, (session["seat"], session["tty"])))
     return (f", {place}" if place else "") + (
-        f", since {_moment(session['since'], zone)}" if session["since"] else "")
+        f", since {moment(session['since'], zone)}" if session["since"] else "")
 
 
 def _connections(connections: list[Document], zone: tzinfo | None) -> list[Line]:
@@ -189,7 +189,7 @@ def _connections(connections: list[Document], zone: tzinfo | None) -> list[Line]
             f"connection{'s' if len(same) != 1 else ''}"
             + (f" to {end}" if one["consoles"] else "")
             + (f", by {one['program']} (pid {one['pid']}, running since "
-               f"{_moment(one['since'], zone)})" if one["pid"] is not None
+               f"{moment(one['since'], zone)})" if one["pid"] is not None
                else ", of no process any more" if one["searched"]
                else ", of a process that was not found in time"), Tone.PLAIN))
     return lines
@@ -203,5 +203,6 @@ def _refused(refused: Sequence[str] | None) -> list[Line]:
             *((f"  {line}", Tone.PLAIN) for line in refused)]
 
 
-def _moment(text: str, zone: tzinfo | None) -> str:
+def moment(text: str, zone: tzinfo | None = None) -> str:
+    """An instant of a document as a person reads it; zone: see ``render``."""
     return datetime.fromisoformat(text).astimezone(zone).strftime("%a %F %T %Z")

@@ -110,8 +110,8 @@ class Selftest:
                    opened["code"] == 0 and session is not None)
         record = read_records().get(self._session)
         why_not = why_not_eligible(session, self._policy.settings) if session else None
-        yield Step("counts", "this login has consoles",
-                   "it has" if record and record.state == OPEN else
+        yield Step("counts", "it opens consoles",
+                   "it opens consoles" if record and record.state == OPEN else
                    why_not or (f"it is {record.state}" if record else
                                "the hook did not open anything: see pam-spice log, doctor"),
                    record is not None and record.state == OPEN)
@@ -121,6 +121,7 @@ class Selftest:
 
     def _consoles(self, record: Record | None, chain: Chain) -> Iterator[Step]:
         # Here: status of its own imports much.
+        from pam_spice.statusview import moment
         from pam_spice.verbs.status import session_status
 
         now = int(time.time())
@@ -131,10 +132,11 @@ class Selftest:
             grant = next(grant for grant in granted if grant.console == each["console"])
             address, port = grant.addresses[0], grant.port
             is_open = allows(chain, address, port, now)
-            until = f"until {each['until']}" if each["until"] else "without end"
+            until = f"until {moment(each['until'])}" if each["until"] else "without end"
             yield Step(f"console {grant.console}", "",
                        f"open {until}" if is_open else
-                       f"closed, opens {each['next'] or 'not within 60 days'}", None)
+                       f"closed, opens {moment(each['next'])}" if each["next"] else
+                       "closed, and opens at no time within 60 days", None)
             self._tried.append((grant.console, address, port))
             yield self._connect(f"{grant.console} with the viewer's group", address, port,
                                 is_open)
@@ -172,10 +174,11 @@ class Selftest:
         observed = nft.observe()
         has_chain = observed is None or self._uid in {*observed.chains, *observed.jumps}
         record = read_records().get(self._session)
-        yield Step("closed", f"no chain of uid {self._uid}, no open record",
-                   f"{'a' if has_chain else 'no'} chain, "
-                   f"{f'a record that is {record.state}' if record else 'no record'}",
-                   not has_chain and (record is None or record.state == CLOSED))
+        left = ["his rules are in the kernel still"] if has_chain else []
+        if record is not None and record.state != CLOSED:
+            left.append(f"the login's record is {record.state}")
+        yield Step("closed", "nothing of his is open any more",
+                   "; ".join(left) or "nothing of his is open any more", not left)
         for console, address, port in self._tried:
             yield self._connect(f"{console} after the logout, with the viewer's group", address,
                                 port, False)
@@ -184,7 +187,8 @@ class Selftest:
             time.sleep(0.05)
         session = self._logind_session()
         yield Step("session", "logind has forgotten the session",
-                   "it has" if session is None else f"it calls it {session.state}",
+                   "logind has forgotten it" if session is None else
+                   f"logind calls it {session.state}",
                    session is None)
 
     def _logind_session(self) -> LogindSession | None:

@@ -206,7 +206,7 @@ def _end(arguments: argparse.Namespace) -> int:
     console = arguments.console
     with admin_lock():
         lines = _take_back(user, uid, console, arguments.reason)
-    for line in lines or [f"{user} is not logged in here with it; his next login lacks it"]:
+    for line in lines or [f"{user} does not have it now; his next login won't have it either"]:
         print(line)
     for place in _still_given_at(user, console):
         print(f"the policy itself gives {user} {console}, at {place}: that stays, see pam-spice "
@@ -237,7 +237,8 @@ def _take_back(user: str, uid: int, console: str, reason: str) -> list[str]:
     had = [grant for record in read_records().values() if record.uid == uid
            for grant in temporary_grants(record, console)]
     if not had and not is_in_file:
-        raise NotDone("\n".join([f"{user} has no grant of {console} for a time", *troubles]), [])
+        raise NotDone("\n".join([f"{user} has no grant of {console} by pam-spice grant",
+                                 *troubles]), [])
     lines: list[str] = []
     try:
         # Who is in loses it first.

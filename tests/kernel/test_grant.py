@@ -427,7 +427,7 @@ def test_of_who_is_not_logged_in_the_next_login_lacks_it(
     capsys.readouterr()
     assert main(END) == 0
     assert capsys.readouterr().out == (
-        "ralph is not logged in here with it; his next login lacks it\n")
+        "ralph does not have it now; his next login won't have it either\n")
     workstation.log_in("3", "ralph", hint=True)
     assert_taken_back(workstation)
 
@@ -442,7 +442,7 @@ def test_where_there_is_none_end_says_so_and_changes_nothing(
     workstation.log_in("3", "ralph", hint=True)
     assert main(END) == 1
     assert capsys.readouterr().err.startswith(
-        "pam-spice: ralph has no grant of first for a time\n")
+        "pam-spice: ralph has no grant of first by pam-spice grant\n")
     assert workstation.reaches("ralph", GUARDED_PORT) == "yes"
     assert (FILE.read_text() if FILE.exists() else "") == text
     assert main(["grant", "root", "first", "--end"]) == 2

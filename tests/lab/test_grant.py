@@ -34,7 +34,7 @@ def test_a_grant_is_taken_back_while_its_console_is_on_the_screen(here: Stage) -
     assert " end " in log
     again = box.run(["pam-spice", "grant", "myself", "leaptest", "--end"], check=False)
     assert (again.returncode, again.stderr) == (
-        1, "pam-spice: myself has no grant of leaptest for a time\n")
+        1, "pam-spice: myself has no grant of leaptest by pam-spice grant\n")
     here.lab.logout(1)
     here.lab.login("myself", 1)
     assert here.connect(MYSELF, 20004) == REFUSED
