@@ -3,13 +3,14 @@
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from socket import AF_INET, AF_INET6, SOCK_STREAM, socket
 
 from conf.lookup import CompiledPolicy
 from conf.viewer import VIEWER_GROUP
 from pam_spice.desired import allows
+from pam_spice.doctor.certificate import PROVED, proof_of
 from pam_spice.firewall import Chain, nft
 from pam_spice.naming import viewer_gid
 from pam_spice.reconcile import Reconciliation
@@ -138,8 +139,11 @@ class Selftest:
                        f"closed, opens {moment(each['next'])}" if each["next"] else
                        "closed, and opens at no time within 60 days", None)
             self._tried.append((grant.console, address, port))
-            yield self._connect(f"{grant.console} with the viewer's group", address, port,
-                                is_open)
+            viewers = self._connect(f"{grant.console} with the viewer's group", address, port,
+                                    is_open)
+            yield viewers
+            if viewers.seen == _CONNECTED:
+                yield self._certificate(address, port, grant.host, grant.ca_file)
             yield self._connect(f"{grant.console} with his own group", address, port, False,
                                 is_viewer=False)
         if not told:
@@ -159,14 +163,23 @@ class Selftest:
 
     def _connect(self, what: str, address: str, port: int, is_open: bool,
                  is_viewer: bool = True) -> Step:
-        gid = viewer_gid() if is_viewer else self._gid
-        if gid is None:
-            raise OSError(f"there is no group {VIEWER_GROUP} any more")
-        seen = _attempt(self._uid, gid, address, port)
+        seen = _attempt(self._uid, self._viewers_gid() if is_viewer else self._gid, address, port)
         wanted = _CONNECTED if is_open else _REFUSED
         if is_open and seen == _REFUSED:
             seen += " (by the guard, or nothing listens there)"
         return Step(f"connect {what} ({address} port {port})", wanted, seen, seen == wanted)
+
+    def _certificate(self, address: str, port: int, host: str, ca_file: str) -> Step:
+        seen = _attempt(self._uid, self._viewers_gid(), address, port,
+                        lambda connection: proof_of(connection, host, ca_file))
+        return Step(f"certificate of {host} ({address} port {port})",
+                    f"one that {ca_file} and this name fit", seen, seen == PROVED)
+
+    def _viewers_gid(self) -> int:
+        gid = viewer_gid()
+        if gid is None:
+            raise OSError(f"there is no group {VIEWER_GROUP} any more")
+        return gid
 
     def _after(self, closed: dict[str, object]) -> Iterator[Step]:
         yield Step("logout", "PAM closes the session", f"PAM: {closed['reason']}",
@@ -214,15 +227,16 @@ class Selftest:
             Reconciliation().run()
 
 
-def _attempt(uid: int, gid: int, address: str, port: int) -> str:
-    """What a program of that uid and gid gets when it connects."""
+def _attempt(uid: int, gid: int, address: str, port: int,
+             then: Callable[[socket], str] = lambda _: _CONNECTED) -> str:
+    """What a program of that uid and gid gets when it connects; ``then`` says what comes of it."""
     try:
         with _socket_of(uid, gid, AF_INET6 if ":" in address else AF_INET) as connection:
             connection.settimeout(_PATIENCE)
             connection.connect((address, port))
+            return then(connection)
     except OSError as error:
         return error.strerror or str(error)
-    return _CONNECTED
 
 
 def _socket_of(uid: int, gid: int, family: int) -> socket:

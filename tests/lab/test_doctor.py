@@ -5,11 +5,14 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from lab import product
 from lab.door import wait_until
 from lab.lab import Lab
+from lab.pki import make_pki
 from lab.story import Stage
 from lab.story.stage import MYBRO, MYSELF, SERVER4
 from lab.workstation import Workstation
@@ -298,12 +301,27 @@ def test_the_selftest_shows_what_a_login_opens_and_closes(box: Workstation, stag
     assert [(step["step"], step["holds"]) for step in told["steps"]] == [
         ("login", True), ("counts", True), ("console debianx", None),
         (f"connect debianx with the viewer's group ({SERVER4} port 20002)", True),
+        (f"certificate of mysrv ({SERVER4} port 20002)", True),
         (f"connect debianx with his own group ({SERVER4} port 20002)", True),
         (f"connect leaptest, which he is not granted ({SERVER4} port 20004)", True),
         ("logout", True), ("closed", True),
         (f"connect debianx after the logout, with the viewer's group ({SERVER4} port 20002)",
          True), ("session", True)]
     assert "at seat0" in told["steps"][0]["seen"]
+    assert nothing_is_left(stage)
+
+
+def test_the_selftest_says_no_to_a_ca_file_that_is_not_the_servers(
+        box: Workstation, stage: Stage, tmp_path: Path) -> None:
+    """It is a good CA file, so doctor and check have nothing to say."""
+    other = make_pki(tmp_path / "other", ["mysrv"], [SERVER4])
+    product.put_ca(box, other)
+    try:
+        said = box.run(["pam-spice", "selftest", "myself"], check=False)
+    finally:
+        product.put_ca(box, stage.lab.server.ca_file)
+    assert said.returncode == 1
+    assert f"NO  certificate of mysrv ({SERVER4} port 20002): " in said.stdout
     assert nothing_is_left(stage)
 
 
