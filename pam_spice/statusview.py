@@ -60,6 +60,9 @@ def health(document: Document) -> str:
     """All in one line."""
     wrong = faults(document)
     if _is_before_a_policy(document):
+        if not document["policy"]["current"]:
+            return (f"not in force yet: {paths.POLICY} is new, and counts within seconds; "
+                    f"if it does not, see pam-spice doctor")
         return f"not in force: {wrong[0]}: write {paths.POLICY}"
     if wrong:
         return f"NOT WELL: {'; '.join(wrong)}; see pam-spice doctor"
@@ -113,7 +116,7 @@ def _findings(count: int) -> str:
 def _guard(document: Document) -> list[Line]:
     guard = document["guard"]
     if _is_before_a_policy(document):
-        first = f"guard: nothing is guarded before there is a policy: write {paths.POLICY}"
+        first = "guard: nothing is guarded yet"
     elif not guard["loaded"] and not guard["endpoints"]:
         first = "guard: nothing is guarded before there is a usable policy: see pam-spice check"
     elif not guard["loaded"]:
@@ -146,7 +149,8 @@ def _sessions(sessions: list[Document], zone: tzinfo | None) -> list[Line]:
     for session in sessions:
         lines.append((f"  {session['session']} {session['user']} ({session['uid']}): "
                       f"{session['state']}{_where(session, zone)}"
-                      + ("" if session["consoles"] else ", no console was granted at this login"),
+                      + ("" if session["consoles"] else ", its consoles are revoked"
+                         if session["revoked"] else ", it has no console"),
                       Tone.PLAIN))
         for console in session["consoles"]:
             lines.append((

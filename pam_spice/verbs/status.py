@@ -253,4 +253,5 @@ def session_status(record: Record, chain: Chain, now: int) -> dict[str, object]:
         consoles.append({"console": name, "open": is_open,
                          "until": iso(until) if is_open else None, "next": iso(following)})
     return {"session": record.session, "user": record.user, "uid": record.uid,
-            "state": record.state, "revision": record.revision, "consoles": consoles}
+            "state": record.state, "revision": record.revision, "consoles": consoles,
+            "revoked": record.revoked > now}

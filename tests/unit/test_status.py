@@ -32,7 +32,7 @@ def document(**more: Any) -> Document:
 def session(id_: str, user: str, uid: int, **more: Any) -> Document:
     return {"session": id_, "user": user, "uid": uid, "state": "open", "revision": "0123456789ab",
             "seat": "seat0", "tty": "tty2", "service": "login",
-            "since": "2026-11-23T08:02:11+00:00", "consoles": [], **more}
+            "since": "2026-11-23T08:02:11+00:00", "consoles": [], "revoked": False, **more}
 
 
 def console(name: str, is_open: bool, until: str | None = None,
@@ -52,7 +52,8 @@ BUSY = document(
             console("analysis", False, None, "2026-11-24T08:00:00+00:00"),
             console("bookkeeping", True),
             console("webdev", True, "2026-11-23T17:00:00+00:00", "2026-11-30T08:00:00+00:00")]),
-        session("4", "ralph", 1022, state="waiting", seat=None, tty=None, since=None)],
+        session("4", "ralph", 1022, state="waiting", seat=None, tty=None, since=None),
+        session("6", "zoe", 1023, revoked=True)],
     others=[session("5", "ralph", 1022, service="sshd", seat=None, tty="pts/0", remote=True),
             session("7", "zoe", 1023, service=None, tty=":1", seat=None, remote=False)],
     revoked=[{"user": "zoe", "uid": 1023, "until": "2026-11-23T19:00:00+00:00", "by": "olga",
@@ -82,6 +83,13 @@ def test_a_document_is_shown_as_its_golden_file(
         name: str, found: Document, refused: list[str] | None, golden: Golden) -> None:
     lines = painted(render(found, refused, BERLIN), in_colour=False)
     golden(STATUS / f"{name}.txt", "\n".join([*lines, ""]))
+
+
+def test_the_first_policy_is_not_asked_for_again_while_it_is_taken_in() -> None:
+    found = FRESH | {"policy": FRESH["policy"] | {"current": False}}
+    assert health(found) == (
+        "not in force yet: /etc/pam-spice/policy.yaml is new, and counts within seconds; if it "
+        "does not, see pam-spice doctor")
 
 
 @pytest.mark.parametrize(("change", "fault"), [
