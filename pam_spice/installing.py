@@ -345,9 +345,9 @@ def setup_notes() -> list[str]:
             notes.append(f"The CA file {server.ca_file} is missing: no console of {server.name} "
                          f"can be opened. Copy it from the server.")
     if not os.path.exists(paths.POLICY):
-        notes.append(f"Nothing is enforced yet. Write your office into a copy of "
-                     f"{paths.PREFIX}/conf/policy.yaml, try it with pam-spice check --online "
-                     f"--policy FILE, and put it to {paths.POLICY}: from then on it is in force.")
+        notes.append(f"Write your office into a copy of {paths.PREFIX}/conf/policy.yaml, try it "
+                     f"with pam-spice check --online --policy FILE, and put it into the place of "
+                     f"{paths.POLICY}: from then on it is in force.")
     return notes
 
 
