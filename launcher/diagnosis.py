@@ -88,8 +88,8 @@ class Diagnosis:
             return _("{server} has ended the connection to {console}").format(
                 console=console.name, server=console.host) if self._was_closed else None
         if self._asked > 1:
-            return _("{console} was not opened: that was not its password (not that of your "
-                     "login)").format(console=console.name)
+            return _("{console} was not opened: that was not the virtual machine's password (it "
+                     "is not that of your login)").format(console=console.name)
         return None
 
     def _no_connection(self, console: Console, reason: str) -> str:

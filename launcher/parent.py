@@ -98,7 +98,7 @@ def why_closed(before: Console, logged_in: bool, current: Console | None,
         return None
     if current is not None and before.until is not None and before.until <= now:
         return time_is_over(current, before.until, int(now))
-    return _("{console} was closed by the administrator; spice-open --list shows what you "
+    return _("{console} was closed by the administrator; open Consoles again to see what you "
              "have").format(console=before.name)
 
 

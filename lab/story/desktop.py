@@ -262,7 +262,7 @@ def a_viewer_that_cant_connect_is_explained(stage: Stage) -> None:
     person.display.key("Return")
     person.turns_to(VIEWER_PASSWORD)
     person.display.key("Escape")
-    said = person.reads("debianx was not opened: that was not its password")
+    said = person.reads("debianx was not opened: that was not the virtual machine's")
     stage.line("the wrong password", said, said)
     person.picture("no-connection-3-wrong-password")
     person.closes_it()

@@ -242,8 +242,8 @@ def test_a_grant_that_is_gone_before_its_time_was_the_administrator(present: Pre
     world = World(viewer_ends=START + 3600)
     world.present = lambda now: (True, WEBDEV) if now < START + 100 else present
     accompany(world, WEBDEV)
-    assert world.texts == ["webdev was closed by the administrator; spice-open --list shows what "
-                           "you have"]
+    assert world.texts == ["webdev was closed by the administrator; open Consoles again to see "
+                           "what you have"]
 
 
 def test_the_viewer_is_left_alone_until_the_end_and_ten_seconds_after_it() -> None:
