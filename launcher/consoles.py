@@ -38,6 +38,11 @@ class Console:
         self.zone_name = zone_name
         self.addresses = addresses  # its server's
 
+    def endless(self) -> Console:
+        """The same, open, without an end."""
+        return Console(self.name, self.host, self.port, self.ca_file, True, None, None, self.zone,
+                       self.zone_name, self.addresses)
+
 
 def consoles_of(record: Record, now: float) -> list[Console]:
     """The record's consoles by name, as they are at ``now`` (seconds since the epoch)."""

@@ -47,6 +47,11 @@ def still_open(session: LogindSession) -> Record | None:
     return record if record is not None and record.state == OPEN else None
 
 
+def is_set_up() -> bool:
+    """Whether there are records at all: a removal of pam-spice takes them, and closes nothing."""
+    return os.path.isdir(DIRECTORY)
+
+
 def _record_of(session: LogindSession) -> Record | None:
     try:
         record = read_record(session.id)

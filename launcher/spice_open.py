@@ -10,7 +10,7 @@ from conf.viewer import VIEWER_GROUP, viewer_command
 from launcher import choose
 from launcher.consoles import Console, consoles_of
 from launcher.language import gettext as _
-from launcher.login import own_record, still_open
+from launcher.login import is_set_up, own_record, still_open
 from launcher.refusal import NO, YES, Refused
 from launcher.tell import has_screen, is_desktop, say
 from launcher.viewing import SUDO, Viewing
@@ -168,7 +168,7 @@ def _open(session: LogindSession, record: Record, console: Console) -> int:
     def as_it_is(now: float) -> tuple[bool, Console | None]:
         current = still_open(session)
         if current is None:
-            return False, None
+            return (False, None) if is_set_up() else (True, console.endless())
         return True, next((each for each in consoles_of(current, now)
                            if each.name == console.name), None)
 

@@ -241,8 +241,13 @@ def test_the_viewers_own_reinstallation_gives_it_to_nobody_at_any_moment(office:
 
 def test_removed_it_gives_all_back_and_leaves_the_policy(office: Office) -> None:
     box = office.lab.workstation
+    ports = office.console_ports()
+    assert len(ports) >= 4
     office.apt("remove", "pam-spice")
     assert office.state == office.before
+    # spice-open looks every five seconds, and gives the viewer ten more.
+    time.sleep(17)
+    assert office.console_ports() == ports, "nobody closes what is open"
     assert office.as_guest() == "connected"
     left = box.shell("ls -d /usr/lib/pam-spice /var/lib/pam-spice /run/pam-spice "
                      "/usr/sbin/pam-spice /usr/bin/spice-open 2>/dev/null; "

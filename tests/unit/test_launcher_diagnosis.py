@@ -78,8 +78,8 @@ def test_a_first_question_for_the_password_is_no_failure_and_a_second_is_a_wrong
     assert heard(*OPENING, ASKS, *GIVEN_UP).failure(WEBDEV) is None
     assert heard(*OPENING, ASKS, *GIVEN_UP).ending(WEBDEV) is None
     assert heard(*OPENING, ASKS, ASKS, *GIVEN_UP).ending(WEBDEV) == (
-        "webdev was not opened: that was not the virtual machine's password (it is not that of your "
-        "login)")
+        "webdev was not opened: that was not the virtual machine's password (it is not that of "
+        "your login)")
     assert heard(*OPENING, ASKS, ASKS, OPENED, *GIVEN_UP).ending(WEBDEV) is None
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,7 @@ class Started:
         self.offered: list[str] = []
         self.answer: str | None | Exception = None
         self.viewers: list[tuple[list[str], bool]] = []
+        self.present: list[tuple[bool, Console | None]] = []
 
     def show(self, text: str) -> None:
         self.shown.append(text)
@@ -117,8 +119,10 @@ class Started:
             raise self.answer
         return self.answer
 
-    def viewing(self, command: list[str], _: object, notes: object) -> None:
+    def viewing(self, command: list[str],
+                console: Callable[[float], tuple[bool, Console | None]], notes: object) -> None:
         self.viewers.append((command, notes is not None))
+        self.present.append(console(0))
         raise OSError(2, "No such file or directory")
 
 
@@ -140,6 +144,22 @@ def test_a_refusal_is_shown_in_a_window(
     granted(monkeypatch)
     assert main([]) == 1
     assert on_the_desktop.shown == ["no console is granted to you; ask your administrator"]
+
+
+@pytest.mark.parametrize("is_set_up", [True, False])
+def test_a_console_stays_where_pam_spice_itself_was_removed(
+        monkeypatch: pytest.MonkeyPatch, on_the_desktop: Started, tmp_path: Path,
+        is_set_up: bool) -> None:
+    """The removal takes the records of all logins, and ends nobody's."""
+    granted(monkeypatch, "debianx")
+    monkeypatch.setattr(launcher.login, "DIRECTORY",
+                        str(tmp_path if is_set_up else tmp_path / "gone"))
+    main([])
+    [(logged_in, console)] = on_the_desktop.present
+    assert logged_in is not is_set_up
+    if not is_set_up:
+        assert console is not None
+        assert (console.name, console.is_open, console.until) == ("debianx", True, None)
 
 
 def test_of_several_the_person_chooses_in_a_window_and_sudo_asks_in_one(
