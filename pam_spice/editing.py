@@ -21,6 +21,7 @@ from conf.files import (
     read_all,
     write_atomically,
 )
+from conf.lint.names import Accounts, unknown_accounts
 from conf.lookup import stamp
 from conf.model import ParsedPolicy, Policy
 from conf.parser import parse_files
@@ -96,9 +97,10 @@ class Editing:
 
     def __init__(self, target: Target, editor: Editor, ask: Callable[[str], str],
                  say: Callable[[str], None], now: int, workstation: str, owner: int = 0,
-                 drafts: str = _DRAFTS) -> None:
+                 drafts: str = _DRAFTS, accounts: Accounts | None = None) -> None:
         """``ask`` shows a question and gives the answer; ``owner``: see
-        ``conf.files.open_trusted``; ``drafts`` is where the draft's own directory is made."""
+        ``conf.files.open_trusted``; ``drafts`` is where the draft's own directory is made;
+        ``accounts`` are those of the workstation for which the policy is, if it is this one."""
         self.target = target
         self._editor = editor
         self._ask = ask
@@ -107,6 +109,7 @@ class Editing:
         self._workstation = workstation
         self._owner = owner
         self._drafts = drafts
+        self._accounts = accounts
         self._draft = ""
         self._began = _OnDisk("-", None)
         self._parsed: tuple[list[Content], ParsedPolicy] | None = None
@@ -197,6 +200,7 @@ class Editing:
             old, new = self._parse(contents), parse_files(edited)
             is_risky = self._show_problems(old, new)
             self._show_changes(old, new)
+            self._show_unknown(old, new)
             if disk.stamp != self._began.stamp:
                 is_risky = True
                 self._show_foreign(disk)
@@ -241,6 +245,16 @@ class Editing:
             self._say("from the next session on:")
             self._say_some([f"  {line}" for line in granted])
         self._say_some(list(changes.other))
+
+    def _show_unknown(self, old: ParsedPolicy, new: ParsedPolicy) -> None:
+        """Whom nobody knows here, and this edit names: a mistyped name is no error of the text."""
+        if self._accounts is None or new.policy is None:
+            return
+        known = {found.fact for found in unknown_accounts(old.policy, self._accounts)
+                 } if old.policy else set()
+        self._say_some([f"{found.fact}\n  {found.remedy}"
+                        for found in unknown_accounts(new.policy, self._accounts)
+                        if found.fact not in known])
 
     def _show_foreign(self, disk: _OnDisk) -> None:
         self._say(f"{self.target.path} was changed by somebody else while you edited it. What you "

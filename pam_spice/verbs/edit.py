@@ -14,6 +14,7 @@ from conf.compiling import Source
 from conf.files import FileRefused
 from pam_spice import journal, paths
 from pam_spice.editing import Editing, EditorFailed, Outcome, target_of
+from pam_spice.linting import SystemAccounts
 from pam_spice.run import run_interactive
 from pam_spice.sessions_now import actor
 from pam_spice.verbs import NO, USAGE, YES, UsageError, need_root
@@ -77,7 +78,9 @@ def run(arguments: argparse.Namespace) -> int:
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _end)
         outcome = Editing(target, lambda draft: run_interactive([*editor, draft]), _ask, _say,
-                          int(time.time()), os.uname().nodename, os.geteuid()).run()
+                          int(time.time()), os.uname().nodename, os.geteuid(),
+                          accounts=SystemAccounts() if target.policy == paths.POLICY else None
+                          ).run()
     except FileRefused as error:
         raise UsageError(f"{error}\n  {error.remedy}") from None
     except EditorFailed as error:

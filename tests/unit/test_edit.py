@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from conf.files import FileRefused
+from conf.lint.names import Accounts
 from pam_spice import paths
 from pam_spice.editing import Editing, EditorFailed, Outcome, target_of
+from pam_spice.linting import SystemAccounts
 from pam_spice.run import CommandFailed, run_interactive
 from pam_spice.verbs import UsageError, edit
 from tests.unit.support import NOON, SERVER
@@ -73,9 +75,10 @@ def room(tmp_path: Path) -> Path:
     return directory
 
 
-def edited(room: Path, person: Person, name: str = "policy.yaml") -> Outcome:
+def edited(room: Path, person: Person, name: str = "policy.yaml",
+           accounts: Accounts | None = None) -> Outcome:
     return Editing(target_of(str(room / name)), person.editor, person.ask, person.said.append,
-                   NOON, "pc7", ME, str(room.parent / "drafts")).run()
+                   NOON, "pc7", ME, str(room.parent / "drafts"), accounts).run()
 
 
 def drafts(room: Path) -> list[str]:
@@ -94,6 +97,18 @@ def test_a_change_is_shown_and_saved_when_one_says_so(room: Path) -> None:
     assert policy(room) == LESS
     assert person.said[:2] == ["from the next session on:", "  maggie loses webdev on Tuesdays"]
     assert drafts(room) == []
+
+
+def test_a_name_that_nobody_has_here_is_told_before_it_is_saved(room: Path) -> None:
+    """No error: a directory may be away. maggie isn't here either, and was there before."""
+    more = POLICY + "  - {user: megsie, console: webdev, when: Wed}\n"
+    person = Person([more], ["s"])
+    assert edited(room, person, accounts=SystemAccounts()) == Outcome.SAVED
+    assert person.said[:3] == [
+        "from the next session on:", "  megsie gains webdev on Wednesdays",
+        "there is no user 'megsie' here\n"
+        "  see `getent passwd megsie`; a directory may be away just now"]
+    assert "maggie" not in person.text
 
 
 def test_mode_group_and_access_list_stay(room: Path) -> None:
