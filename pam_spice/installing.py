@@ -346,8 +346,8 @@ def setup_notes() -> list[str]:
                          f"can be opened. Copy it from the server.")
     if not os.path.exists(paths.POLICY):
         notes.append(f"Write your office into a copy of {paths.PREFIX}/conf/policy.yaml, try it "
-                     f"with pam-spice check --online --policy FILE, and put it into the place of "
-                     f"{paths.POLICY}: from then on it is in force.")
+                     f"with pam-spice check --online --policy FILE, and copy it to {paths.POLICY}: "
+                     f"from then on it is in force.")
     return notes
 
 

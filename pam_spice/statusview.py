@@ -130,6 +130,8 @@ def _guard(document: Document) -> list[Line]:
 def _policy(document: Document) -> list[Line]:
     policy = document["policy"]
     is_valid = policy["outcome"] == "valid"
+    if _is_before_a_policy(document) and not policy["current"]:
+        return [("policy: it is being taken in", Tone.PLAIN)]
     return [(f"policy: {policy['outcome']}, revision {policy['revision']}"
              + ("" if is_valid else "; see pam-spice check")
              + ("" if policy["current"] else "; edited since, the next login takes it in"),

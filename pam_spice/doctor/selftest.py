@@ -173,7 +173,7 @@ class Selftest:
         seen = _attempt(self._uid, self._viewers_gid(), address, port,
                         lambda connection: proof_of(connection, host, ca_file))
         return Step(f"certificate of {host} ({address} port {port})",
-                    f"one that {ca_file} and this name fit", seen, seen == PROVED)
+                    f"one that fits {ca_file} and this name", seen, seen == PROVED)
 
     def _viewers_gid(self) -> int:
         gid = viewer_gid()

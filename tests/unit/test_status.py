@@ -90,6 +90,8 @@ def test_the_first_policy_is_not_asked_for_again_while_it_is_taken_in() -> None:
     assert health(found) == (
         "not in force yet: /etc/pam-spice/policy.yaml is new, and counts within seconds; if it "
         "does not, see pam-spice doctor")
+    assert [line for line, _ in render(found, [])][1:3] == [
+        "guard: nothing is guarded yet", "policy: it is being taken in"]
 
 
 @pytest.mark.parametrize(("change", "fault"), [
