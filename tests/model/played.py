@@ -163,7 +163,7 @@ class Played:
 
     def grant(self, user: str, console: str, minutes: int) -> str:
         """``pam-spice grant``."""
-        return self.command(grant, user=user, console=console, duration=f"{minutes}m",
+        return self.command(grant, user=user, console=console, duration=f"{minutes}m", end=False,
                             reason="a test")
 
     def apply(self) -> str:
