@@ -26,7 +26,7 @@ def chosen(environment: Mapping[str, str]) -> str | None:
     """
     locale = (environment.get("LC_ALL") or environment.get("LC_MESSAGES")
               or environment.get("LANG") or "C")
-    if _language(locale) in ("C", "POSIX"):
+    if locale in ("C", "POSIX"):  # C.UTF-8 is one
         return None
     for name in (environment.get("LANGUAGE") or locale).split(":"):
         language = _language(name)
