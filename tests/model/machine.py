@@ -236,6 +236,16 @@ class WorkstationMachine(RuleBasedStateMachine):
             self._has_run(self.played.grant(user, console, minutes),
                           self.model.grant(user, console, 60 * minutes))
 
+    @_step(lambda self: bool(self.model.temporaries), which=st.integers(0, 7),
+           other=st.sampled_from([None, *sorted(CONSOLES)]))
+    def end_of_a_grant(self, which: int, other: str | None) -> None:
+        """``pam-spice grant --end``: of one that there is, or of another console of that user."""
+        temporary = self.model.temporaries[which % len(self.model.temporaries)]
+        user, console = temporary.user, other or temporary.console
+        if self._has_account(user):
+            self._has_run(self.played.end_grant(user, console),
+                          self.model.end_grant(user, console))
+
     @_step(user=st.sampled_from(PEOPLE))
     def join_or_leave_staff(self, user: str) -> None:
         """Groups count as they are at login."""

@@ -166,6 +166,10 @@ class Played:
         return self.command(grant, user=user, console=console, duration=f"{minutes}m", end=False,
                             reason="a test")
 
+    def end_grant(self, user: str, console: str) -> str:
+        """``pam-spice grant --end``."""
+        return self.command(grant, user=user, console=console, end=True, reason="a test")
+
     def apply(self) -> str:
         """``pam-spice apply --now``."""
         return self.command(apply, now=True)

@@ -49,6 +49,7 @@ class Right:
     windows: tuple[str, ...] = ()
     start: int = 0
     end: int = EVER
+    is_temporary: bool = False  # by ``pam-spice grant``
 
     def holds(self, instant: int) -> bool:
         """Whether it counts at that instant."""
@@ -217,7 +218,8 @@ def meaning_of(policy: Policy, temporaries: tuple[Temporary, ...]) -> Meaning:
                Right(console, grant.windows, *(grant.valid or (0, EVER))))
               for grant in good for console in grant.consoles
               if grant.workstations != ELSEWHERE]
-    rights += [("user", each.user, Right(each.console, (), each.start, each.end))
+    rights += [("user", each.user,
+                Right(each.console, (), each.start, each.end, is_temporary=True))
                for each in standing]
     return Meaning(
         tuple(rights), frozenset().union(*(SERVERS[name].endpoints for name in servers)),

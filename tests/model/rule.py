@@ -206,13 +206,36 @@ class Model:
             return "refused"
         living = tuple(each for each in self.temporaries if each.end > self.now)
         self.temporaries = (*living, Temporary(user, console, self.now, self.now + seconds))
-        right = Right(console, (), self.now, self.now + seconds)
+        right = Right(console, (), self.now, self.now + seconds, is_temporary=True)
 
         def add(session: Session) -> None:
             if session.login.uid == uid:
                 session.rights += (right,)
 
         self._look(is_whole=True, admits=True, amend=add)
+        return "done"
+
+    def end_grant(self, user: str, console: str) -> str:
+        """Take back what was granted for a time, at once."""
+        uid = self.accounts[user]
+
+        def drop(session: Session) -> None:
+            if session.login.uid == uid:
+                session.rights = tuple(right for right in session.rights
+                                       if not (right.is_temporary and right.console == console))
+
+        is_listed = any((each.user, each.console) == (user, console) for each in self.temporaries)
+        if not is_listed and not any(
+                session.login.uid == uid and not session.has_left
+                and not session.is_record_damaged
+                and any(right.is_temporary and right.console == console
+                        for right in session.rights) for session in self.sessions):
+            return "not done"
+        self._look(is_whole=True, admits=False, amend=drop)
+        if is_listed:
+            self.temporaries = tuple(each for each in self.temporaries if each.end > self.now
+                                     and (each.user, each.console) != (user, console))
+        self._look(is_whole=True, admits=True, amend=drop)
         return "done"
 
     # How a run goes
