@@ -53,6 +53,11 @@ def drop_in(text: str) -> str:
     return f"printf '{text}\\n' >/etc/sudoers.d/zz; chmod 440 /etc/sudoers.d/zz"
 
 
+def patiently(command: str) -> str:
+    """debconf lets one in at a time, and the doctor's unit may be at work there."""
+    return f"for try in 1 2 3 4 5 6 7 8 9 10; do {command} && break; sleep 0.5; done"
+
+
 NO_DROP_IN = "rm /etc/sudoers.d/zz"
 
 DRIFTS = [
@@ -90,11 +95,11 @@ DRIFTS = [
     Drift(Code.SUDO_DEFAULTS, drop_in("Defaults runchroot=*"), NO_DROP_IN, fact="runchroot"),
     Drift(Code.SUDO_ROOT, "gpasswd -a mybro sudo", "gpasswd -d mybro sudo", fact="^mybro may"),
     Drift(Code.SUDO_UNASKED, "mv /usr/bin/sudo /root", "mv /root/sudo /usr/bin"),
-    Drift(Code.PAM_MISSING, "pam-auth-update --package --remove pam-spice"),
+    Drift(Code.PAM_MISSING, patiently("pam-auth-update --package --remove pam-spice")),
     Drift(Code.PAM_MISSING, f"sed -i '/hook open/d' {COMMON}"),
     Drift(Code.PAM_MISSING, f"sed -i 's/in login:lightdm/in lightdm/' {COMMON}"),
     Drift(Code.PAM_MISSING, f"sed -i '/^# here are the per/,/^# end of pam-auth/d' {COMMON}",
-          "DEBIAN_FRONTEND=noninteractive pam-auth-update --force"),
+          patiently("DEBIAN_FRONTEND=noninteractive pam-auth-update --force")),
     Drift(Code.PAM_MISSING, f"sed -i 's/^@include common-session/#&/' {LOGIN}",
           f"sed -i 's/^#@include common-session/@include common-session/' {LOGIN}",
           fact="stack of login"),
@@ -103,7 +108,8 @@ DRIFTS = [
     Drift(Code.PAM_SKIPPED, above_common_session("session [success=8 default=ignore] pam_mail.so"),
           take_out("success=8")),
     Drift(Code.PAM_BEFORE_LOGIND, f"sed -i '/pam_systemd/d' {COMMON}",
-          "pam-auth-update --package --remove systemd; pam-auth-update --package"),
+          f"{patiently('pam-auth-update --package --remove systemd')}; "
+          f"{patiently('pam-auth-update --package')}"),
     Drift(Code.PAM_USER_ENVIRONMENT, f"echo 'session required pam_env.so user_readenv=1' >>{LOGIN}",
           f"{take_out('user_readenv')}; pam-spice doctor --fix",
           # The line in common-session still names the service.
