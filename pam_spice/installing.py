@@ -20,6 +20,7 @@ from conf.viewer import VIEWER, VIEWER_GROUP
 from pam_spice import landlock, layout, menuentry, pamstack, paths, viewerfile
 from pam_spice.firewall import nft
 from pam_spice.naming import viewer_gid
+from pam_spice.policy import is_in_force
 from pam_spice.run import CommandFailed, run
 
 _SOURCE = Path(__file__).resolve().parent.parent
@@ -42,11 +43,6 @@ class Step:
     describe: str
     is_done: Callable[[], bool]
     execute: Callable[[], object]
-
-
-def is_in_force() -> bool:
-    """Whether anything is to be enforced here: there is a policy, or there was one."""
-    return os.path.lexists(paths.POLICY) or os.path.lexists(paths.GUARD)
 
 
 def is_packaged() -> bool:

@@ -3,6 +3,7 @@
 On the login path; what an edit costs is imported only when there was one.
 """
 
+import os
 import time
 
 from conf.lookup import CompiledPolicy, Unusable
@@ -10,6 +11,11 @@ from pam_spice import paths
 
 children_until: float | None = None
 """A hook's: an instant of CLOCK_MONOTONIC, after which no program of its own may run."""
+
+
+def is_in_force() -> bool:
+    """Whether anything is to be enforced here: there is a policy, or there was one."""
+    return os.path.lexists(paths.POLICY) or os.path.lexists(paths.GUARD)
 
 
 def current_policy(now: int) -> CompiledPolicy:

@@ -18,7 +18,7 @@ from pam_spice.desired import FIRST_SANE_SECOND, allows, desired_chains, desired
 from pam_spice.firewall import Chain, KernelRefused, netlink
 from pam_spice.locking import Lock
 from pam_spice.plan import Plan
-from pam_spice.policy import current_policy
+from pam_spice.policy import current_policy, is_in_force
 from pam_spice.revocations import read_revocations
 from session.eligibility import LIVING_STATES, is_alive, is_ordinary, why_not_eligible
 from session.logind import LogindSession, LogindSilent, is_session_id, read_sessions
@@ -124,8 +124,7 @@ class Reconciliation:
                            else current_policy(self.now))
             self.endpoints = self.policy.endpoints
         except Exception as error:  # whatever is wrong with it, logouts must be seen to
-            if isinstance(error, Unusable) and not (os.path.lexists(paths.POLICY)
-                                                    or os.path.lexists(paths.GUARD)):
+            if isinstance(error, Unusable) and not is_in_force():
                 return  # there never was one, and the watcher was the first to look
             reason = error if isinstance(error, (Unusable, OSError)) else repr(error)
             journal.log(journal.ERROR, f"no compiled policy, nothing new opens: {reason}",
@@ -624,11 +623,6 @@ def _still_the_same_person(record: Record) -> bool:
         return pwd.getpwuid(record.uid).pw_name == record.user
     except KeyError:
         return True
-
-
-def is_temporary(grant: GrantLine) -> bool:
-    """Whether ``pam-spice grant`` made it."""
-    return grant.source.rpartition(":")[0] == paths.TEMPORARY
 
 
 def _bare(record: Record) -> Record:

@@ -10,7 +10,8 @@ from conf.grantline import FOREVER, GrantLine, format_grant
 from conf.intervals import Offsets
 from pam_spice import journal
 from pam_spice.errors import NotDone
-from pam_spice.reconcile import Reconciliation, is_temporary
+from pam_spice.reconcile import Reconciliation
+from pam_spice.temporary import is_temporary
 from session.records import CLOSED, SHUT, Record
 
 _UNSET = 2**32 - 1

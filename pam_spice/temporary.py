@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from conf.files import write_atomically
+from conf.grantline import GrantLine
+from pam_spice import paths
 
 HEAD = """\
 # Made by pam-spice grant: each entry expires by itself, and goes when the next one is made.
@@ -95,6 +97,11 @@ def _parsed(line: str) -> tuple[str, str, int] | None:
         return None
     return (user, console, end) if entry_text(
         user, console, start, end, reason) == f"{line}\n" else None
+
+
+def is_temporary(grant: GrantLine) -> bool:
+    """Whether an entry of this file gave it."""
+    return grant.source.rpartition(":")[0] == paths.TEMPORARY
 
 
 def write_file(path: str, data: bytes) -> None:

@@ -10,7 +10,7 @@ from pam_spice import journal, pamstack, paths
 from pam_spice.doctor import Look
 from pam_spice.doctor.findings import Finding, Piece
 from pam_spice.doctor.mend import fingerprint, mend, stamp
-from pam_spice.installing import is_in_force
+from pam_spice.policy import is_in_force
 from pam_spice.reconcile import Reconciliation
 from pam_spice.run import CommandFailed
 from pam_spice.told import Told, read_told, write_told

@@ -19,7 +19,6 @@ from conf.sources import Content, read_trusted, with_file
 from pam_spice import journal, paths
 from pam_spice.errors import NotDone
 from pam_spice.policy import current_policy
-from pam_spice.reconcile import is_temporary
 from pam_spice.revocations import read_revocations
 from pam_spice.run import CommandFailed
 from pam_spice.sessions_now import (
@@ -35,6 +34,7 @@ from pam_spice.temporary import (
     entry_text,
     file_text,
     is_listed,
+    is_temporary,
     living_entries,
     put_back,
     write_file,

@@ -5,8 +5,8 @@ import json
 import os
 import time
 
-from pam_spice.installing import is_in_force
 from pam_spice.naming import viewer_gid
+from pam_spice.policy import is_in_force
 from pam_spice.verbs import (
     NO,
     USAGE,
