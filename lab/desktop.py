@@ -16,8 +16,7 @@ from lab import seat
 from lab.door import wait_until
 from lab.errors import LabError, LabTimeout
 from lab.rfb import Keyboard
-from lab.rootfs import USERS
-from lab.workstation import Workstation
+from lab.workstation import Workstation, runtime_directory
 
 _PASSWORD_DIALOG = "Authentication required|Password|password|Connect"  # noqa: S105
 
@@ -126,7 +125,7 @@ class WaylandDisplay(Display):
     """sway's screen, with a keyboard through VNC."""
 
     def __init__(self, workstation: Workstation, user: str) -> None:
-        directory = f"/run/user/{USERS[user]}"
+        directory = runtime_directory(user)
         socket = workstation.shell(f"ls {directory}/sway-ipc.*.sock").stdout.strip()
         super().__init__(workstation, user, {
             "XDG_RUNTIME_DIR": directory, "WAYLAND_DISPLAY": "wayland-1", "SWAYSOCK": socket})
@@ -222,10 +221,6 @@ class Desktop(Screen):
         seat.type_line(self._tty, rf"printf '\033[H\033[2J\033[3J'; env {env} {command}")
         if password is not None:
             seat.answer_password(self._tty, r"\[sudo\] password for \w+:$", password)
-
-    def program_log(self) -> str:
-        """What the started programs have printed."""
-        return self.workstation.read_file(f"/home/{self.user}/.program.log")
 
     def stop(self) -> None:
         """End the X server, and with it all that is on the screen."""

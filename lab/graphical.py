@@ -118,10 +118,6 @@ class GraphicalLogin:
             f"printf '%s\\n' {shlex.quote(command)} >{self._fifo}", user=self.user, timeout=10
         )
 
-    def program_log(self) -> str:
-        """What the started programs have printed."""
-        return self._workstation.read_file(f"/home/{self.user}/.program.log")
-
     def wait_for_end(self, timeout: float = 30) -> None:
         """Wait until the session has gone. Raises LabTimeout."""
         wait_until("the session's end", lambda: not self._is_there(), timeout, 0.2)

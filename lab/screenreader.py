@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 
 from lab.desktop import Display
-from lab.rootfs import USERS
 
 # Run in the workstation as the desktop's user. A window that closes meanwhile is passed over.
 _PROGRAM = """\
@@ -54,10 +53,8 @@ class Thing:
 
 def read(display: Display) -> list[Thing]:
     """All that is shown, in the order in which it is read."""
-    directory = f"/run/user/{USERS[display.user]}"
-    bus = {"XDG_RUNTIME_DIR": directory, "DBUS_SESSION_BUS_ADDRESS": f"unix:path={directory}/bus"}
-    said = display.workstation.run(["python3", "-I", "-W", "ignore", "-c", _PROGRAM],
-                                   user=display.user, env=display.env | bus)
+    said = display.workstation.run_on_bus(["python3", "-I", "-W", "ignore", "-c", _PROGRAM],
+                                          display.user, env=display.env)
     things = []
     for line in said.stdout.splitlines():
         application, role, name, middle = json.loads(line)

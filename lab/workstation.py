@@ -16,11 +16,16 @@ from lab.door import CLEAN_ENV, call, log, spawn, wait_until
 from lab.errors import LabError, LabTimeout
 from lab.files import FILES
 from lab.ledger import Ledger, Process
-from lab.rootfs import HOSTNAME, rootfs
+from lab.rootfs import HOSTNAME, USERS, rootfs
 
 TTYS = range(0, 10)
 # systemd-nspawn leaves with this status when its container wants to boot again.
 _REBOOT = 133
+
+
+def runtime_directory(user: str) -> str:
+    """Where a user's bus and the sockets of his desktop are, while he is logged in."""
+    return f"/run/user/{USERS[user]}"
 
 
 class Workstation:
@@ -159,6 +164,15 @@ class Workstation:
             words += ["setpriv", f"--reuid={user}", "--init-groups", "--inh-caps=-all"]
             words += [f"--regid={group or user}", "--"]
         return words + [str(word) for word in argv]
+
+    def run_on_bus(self, argv: Sequence[str | Path], user: str, *,
+                   env: Mapping[str, str] | None = None,
+                   check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Like run, with the user's own bus and runtime directory, which a login has made."""
+        directory = runtime_directory(user)
+        bus = {"XDG_RUNTIME_DIR": directory,
+               "DBUS_SESSION_BUS_ADDRESS": f"unix:path={directory}/bus"}  # fmt: skip
+        return self.run(argv, user=user, env=dict(env or {}) | bus, check=check)
 
     def read_file(self, path: str | Path) -> str:
         """The text of a file in the container. Raises LabError when it can't be read."""

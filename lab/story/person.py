@@ -11,7 +11,6 @@ from lab.desktop import Screen, WaylandDisplay
 from lab.door import wait_until
 from lab.errors import LabTimeout
 from lab.graphical import X11, GraphicalLogin, Greeter
-from lab.rootfs import USERS
 from lab.screenreader import Thing
 from lab.story.stage import Stage
 
@@ -169,11 +168,8 @@ class Person:
             "org.xfce.Session.Manager", "GetState") == "u 1"
 
     def _on_her_bus(self, *command: str) -> str:
-        directory = f"/run/user/{USERS[self.user]}"
-        return self.display.workstation.run(
-            command, user=self.user, check=False,
-            env={"XDG_RUNTIME_DIR": directory,
-                 "DBUS_SESSION_BUS_ADDRESS": f"unix:path={directory}/bus"}).stdout.strip()
+        return self.display.workstation.run_on_bus(
+            command, self.user, check=False).stdout.strip()
 
 
 def at_the_greeter(stage: Stage, desktop: str = X11) -> Greeter:
@@ -185,8 +181,6 @@ def at_the_greeter(stage: Stage, desktop: str = X11) -> Greeter:
 
 def logged_in(stage: Stage, user: str, desktop: str = X11) -> Person:
     """A person who has just come to her desktop."""
-    greeter = at_the_greeter(stage, desktop)
-    greeter.answer(user)
-    greeter.answer(stage.lab.passwords[user])
+    stage.lab.graphical_login(user, desktop)
     return Person(stage, user, desktop)
 
