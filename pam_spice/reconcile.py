@@ -330,8 +330,10 @@ class Reconciliation:
         touched |= {self.records[session].uid for session in self.lost}
         # The last one to leave needs no group, and so no NSS, which may hang.
         open_uids = {record.uid for record in present.values() if record.state == OPEN}
-        group = _viewer_group() if open_uids else None
-        barred = None if group is None else _barred(group, present.values())
+        # What it will mend; a login that got nothing says so all the same.
+        is_doctors = self.is_full and not os.path.lexists(paths.DOCTOR_TOLD)
+        group = _viewer_group(is_doctors) if open_uids else None
+        barred = None if group is None else _barred(group, present.values(), is_doctors)
         if group is not None and barred is not None:
             touched |= {record.uid for record in barred}
             self.chains = desired_chains(
@@ -647,16 +649,19 @@ def _gid_of(group: str) -> int | None:
         return None
 
 
-def _viewer_group() -> grp.struct_group | None:
+def _viewer_group(is_doctors: bool) -> grp.struct_group | None:
+    """None where there is none, which is told unless the doctor is about to see to it."""
     try:
         return grp.getgrnam(VIEWER_GROUP)
     except KeyError:
-        journal.log(journal.ERROR, f"there is no group {VIEWER_GROUP}, nothing opens; run "
-                    f"pam-spice doctor --fix", event="no-group")
+        if not is_doctors:
+            journal.log(journal.ERROR, f"there is no group {VIEWER_GROUP}, nothing opens; run "
+                        f"pam-spice doctor --fix", event="no-group")
         return None
 
 
-def _barred(group: grp.struct_group, records: "Iterable[Record]") -> list[Record] | None:
+def _barred(group: grp.struct_group, records: "Iterable[Record]",
+            is_doctors: bool) -> list[Record] | None:
     """The sessions in which nothing is open: their user can have the viewer's group without sudo's
     leave, by newgrp(1) or from a viewer that is not as it should be. None where nobody can tell."""
     from pam_spice import viewerfile
@@ -669,8 +674,10 @@ def _barred(group: grp.struct_group, records: "Iterable[Record]") -> list[Record
                     reason=f"it can't be looked at: {error}")
         return None
     if fault is not None:
-        journal.log(journal.ERROR, f"nothing opens for anybody, {VIEWER} is not as it should be: "
-                    f"{fault}; run pam-spice doctor --fix", event="viewer-fault", reason=fault)
+        if not is_doctors:
+            journal.log(journal.ERROR, f"nothing opens for anybody, {VIEWER} is not as it should "
+                        f"be: {fault}; run pam-spice doctor --fix", event="viewer-fault",
+                        reason=fault)
         return list(records)
     try:
         is_open_to_all = has_password(group)

@@ -20,12 +20,13 @@ import pytest
 
 from conf.grantline import GrantLine
 from conf.lookup import CompiledPolicy
-from pam_spice import auditlog, journal, pamstack, paths, run
+from pam_spice import auditlog, journal, pamstack, paths, run, viewerfile
 from pam_spice.auditlog import Event, Reach, Reader, journal_lines
 from pam_spice.cli import main
 from pam_spice.doctor.findings import Code, Finding
 from pam_spice.firewall import KernelRefused, netlink, nft
 from pam_spice.reconcile import Reconciliation
+from pam_spice.told import write_told
 from pam_spice.verbs import doctor, setup, uninstall
 from session.records import DIRECTORY, OPEN, Record
 from tests.kernel import namespace as ns
@@ -495,6 +496,7 @@ def test_what_went_wrong_is_recorded_with_its_fields() -> None:
     workstation.reconcile()
     os.rename(f"{SESSIONS}.away", SESSIONS)
     Path("/etc/group").write_text("root:x:0:\n")
+    write_told([])
     workstation.reconcile()
     assert {record["PAM_SPICE_EVENT"] for record in there.ours()} >= {
         "policy-problem", "skipped", "record-damaged", "revocations-unreadable", "logind-silent",
@@ -502,6 +504,27 @@ def test_what_went_wrong_is_recorded_with_its_fields() -> None:
     skipped, = there.of("skipped")
     assert (skipped["user"], skipped["session"]) == ("anne", "3")
     assert skipped["place"] == f"{paths.POLICY}:{len(OFFICE.splitlines()) + 1}"
+
+
+@pytest.mark.parametrize("what", ["no-group", "viewer-fault"])
+def test_what_the_doctor_is_about_to_mend_is_told_by_nobody_but_a_login(
+        monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    # The first policy, and a boot: four runs come before it has looked.
+    there = Journal()
+    workstation = office()
+    workstation.log_in("3", "anne")
+    workstation.reconcile()
+    if what == "no-group":
+        Path("/etc/group").write_text("root:x:0:\n")
+    else:
+        monkeypatch.setattr(viewerfile, "fault", lambda _gid: "mode is 0755")
+    workstation.reconcile()
+    assert there.of(what) == []
+    workstation.log_in("4", "anne", hint=True)
+    assert len(there.of(what)) == 1
+    write_told([])
+    workstation.reconcile()
+    assert len(there.of(what)) == 2
 
 
 def test_a_command_that_fails_says_who_wanted_it(monkeypatch: pytest.MonkeyPatch) -> None:
