@@ -274,6 +274,12 @@ def events(box: Workstation) -> list[str]:
             for each in map(json.loads, said.splitlines())]
 
 
+def test_an_edit_just_saved_is_no_finding(box: Workstation) -> None:
+    for word in ("one", "two", "three"):
+        box.shell(f"echo '# {word}' >>/etc/pam-spice/policy.yaml")
+        assert codes(examine(box)) == set()
+
+
 def test_the_first_policy_puts_all_pieces_into_place_by_itself(box: Workstation,
                                                                stage: Stage) -> None:
     box.shell("pam-spice uninstall; mv /etc/pam-spice/policy.yaml /root")
@@ -294,7 +300,7 @@ def test_the_first_policy_puts_all_pieces_into_place_by_itself(box: Workstation,
     # The one who writes it may sit there: what will open for him waits for the doctor's pieces.
     stage.lab.login("myself", 1)
     box.shell("mv /root/policy.yaml /etc/pam-spice")
-    wait_until("all is in place", lambda: not codes(examine(box)), 20)
+    assert codes(examine(box)) == set(), "it waits for what is on its way"
     box.run(["test", "-e", entry])
     wait_until("it is open", lambda: stage.connect(MYSELF, 20002) == "connected", 20)
     assert box.run(["journalctl", "-q", "-o", "cat", "-t", "pam-spice", "-p", "err"]).stdout == ""

@@ -4,6 +4,7 @@ lab's workstation."""
 import argparse
 import json
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -109,6 +110,44 @@ def test_before_there_is_a_policy_there_is_nothing_to_find(
     arguments = verb_arguments(is_json=False)
     assert verb.run(arguments) == 0
     assert capsys.readouterr().out.startswith("nothing is enforced yet")
+
+
+@pytest.mark.parametrize(("taken_in_after", "waits"), [(0, 0), (3, 3), (1000, 100)])
+def test_a_policy_just_saved_is_taken_in_before_it_looks(
+        monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+        taken_in_after: int, waits: int) -> None:
+    policy, told = tmp_path / "policy.yaml", tmp_path / "told"
+    told.touch()  # of an earlier look
+    clock = [0.0]
+
+    class Compiled:
+        def __init__(self, _path: str) -> None:
+            pass
+
+        def is_current(self, _now: int) -> bool:
+            return True
+
+    def sleep(seconds: float) -> None:
+        clock.append(clock[-1] + seconds)
+        if len(clock) > taken_in_after:
+            told.touch()
+
+    monkeypatch.setattr(paths, "POLICY", str(policy))
+    monkeypatch.setattr(paths, "DOCTOR_TOLD", str(told))
+    monkeypatch.setattr(verb, "CompiledPolicy", Compiled)
+    time.sleep(0.02)  # the kernel gives files the time of its last tick
+    policy.touch()
+    if not taken_in_after:
+        told.touch()
+    saved = policy.stat().st_ctime
+    monkeypatch.setattr(time, "sleep", sleep)
+    monkeypatch.setattr(time, "time", lambda: saved + clock[-1])
+    assert run(monkeypatch, []) == 0
+    assert len(clock) - 1 == pytest.approx(waits, abs=1)
+    said = capsys.readouterr()
+    assert said.err == ("the policy was saved just now: waiting until it is taken in\n"
+                        if waits else "")
+    assert said.out == "fine\n"
 
 
 @pytest.mark.parametrize(("changes", "rounds"), [([False], 1), ([True, False], 2),
