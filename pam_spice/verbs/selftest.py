@@ -107,6 +107,7 @@ def _need_python_pam() -> None:
 def _look_who_is_here(user: str, uid: int, one_user: bool) -> list[int]:
     """The VTs that are taken. Raises UsageError where a login now would show nothing, or disturb
     somebody."""
+    from pam_spice.sessions_now import actor
     from session.logind import LogindSilent, read_sessions
     from session.records import OPEN, WAITING, read_records
 
@@ -122,8 +123,13 @@ def _look_who_is_here(user: str, uid: int, one_user: bool) -> list[int]:
             raise UsageError(f"{user} is logged in here: what is open already shows nothing; let "
                              f"him log out first")
         if one_user:
-            raise UsageError(f"{record.user} is logged in here, and one user at a time has "
-                             f"consoles: let him log out first")
+            raise UsageError(
+                f"{record.user} is logged in here, and one user at a time has consoles: a login "
+                f"would open nothing now\n  " + (
+                    "log out, and run it over ssh or as root on a text console (Ctrl+Alt+F3)"
+                    if record.user == actor() else
+                    f"let him log out first, or end his login: loginctl terminate-session "
+                    f"{record.session}"))
     for session in sessions:
         # What opens for the test is open for the uid. A user's own systemd is no login.
         if session.uid == uid and not session.class_.startswith("manager"):

@@ -348,10 +348,18 @@ def test_the_selftest_says_no_where_no_console_can_open(box: Workstation, stage:
 
 def test_the_selftest_keeps_nobody_from_his_consoles(box: Workstation, stage: Stage) -> None:
     stage.lab.login("mybro", 1)
-    for user in ("myself", "mybro"):
+    for user in ("mybro", "myself"):
         said = box.run(["pam-spice", "selftest", user], check=False)
         assert said.returncode == 2
         assert "mybro is logged in here" in said.stderr
+    session, = (each.id for each in stage.lab.sessions() if each.user == "mybro")
+    end = f"loginctl terminate-session {session}"
+    assert said.stderr.splitlines()[-1] == f"  let him log out first, or end his login: {end}"
+    # The admin may be the one who sits there.
+    said = box.shell("echo $(id -u mybro) >/proc/self/loginuid; pam-spice selftest myself",
+                     check=False)
+    assert said.returncode == 2
+    assert "log out, and run it over ssh or as root on a text console" in said.stderr
     assert stage.chains() == {MYBRO}
 
 
