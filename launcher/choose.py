@@ -22,7 +22,7 @@ def named(consoles: Sequence[Console], name: str, now: int) -> Console:
             if not console.is_open:
                 raise Refused(not_now([console], now))
             return console
-    raise Refused(_("{console} is not one of your consoles (yours: {consoles})").format(
+    raise Refused(_("{console} is not one of your consoles (yours: {consoles}).").format(
         console=printable(name), consoles=", ".join(console.name for console in consoles)))
 
 
@@ -36,7 +36,7 @@ def open_now(consoles: Sequence[Console], now: int) -> list[Console]:
 
 def name_one(consoles: Sequence[Console]) -> Refused:
     """What to answer where several are open and nobody can be asked."""
-    return Refused(_("several consoles are open, name one: spice-open {consoles}").format(
+    return Refused(_("Several consoles are open. Name one of them: spice-open {consoles}").format(
         consoles="|".join(console.name for console in consoles)), USAGE)
 
 
@@ -49,7 +49,7 @@ def ask(consoles: Sequence[Console], now: int, read_line: Callable[[], str],
     for number, line in enumerate(table(consoles, now, in_use), 1):
         write(f"{number:3}  {line}\n")
     while True:
-        write(_("Which one? (1-{count}, q to quit)").format(count=len(consoles)) + " ")
+        write(_("Which one (1-{count}, q to quit)?").format(count=len(consoles)) + " ")
         line = read_line()
         answer = line.strip()
         if not line or answer in ("q", "Q"):

@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
     if os.geteuid() == 0 or os.getuid() != os.geteuid() or os.getgid() != os.getegid():
         from launcher.language import gettext as _  # a viewer that starts doesn't wait for it
 
-        return _fail(_("must be run by a user through sudo -g, as spice-open does"))
+        return _fail(_("The viewer must be run by a user through sudo -g, as spice-open does."))
     try:
         _clean_descriptors()
         environment = {**os.environ, **_cookies(os.environ)}
@@ -57,19 +57,20 @@ def main(arguments: list[str]) -> int:
         except NoLandlock:
             from launcher.language import gettext as _
 
-            sys.stderr.write(_("this system has no Landlock: the viewer is not confined") + "\n")
+            sys.stderr.write(_("This system has no Landlock: the viewer is not confined.") + "\n")
             environment.update(_without_children())
         if stat.S_ISFIFO(os.fstat(1).st_mode):  # else nobody reads them
             environment["G_MESSAGES_DEBUG"] = _MESSAGES
         os.execve(VIEWER, [VIEWER, *arguments], environment)  # noqa: S606
     except OSError as error:
-        return _fail(f"{error.strerror} ({error.filename or VIEWER})")
+        from launcher.language import gettext as _
+
+        return _fail(_("The viewer can't be started: {reason}.").format(
+            reason=f"{error.strerror} ({error.filename or VIEWER})"))
 
 
-def _fail(what: str) -> int:
-    from launcher.language import gettext as _
-
-    sys.stderr.write(_("the viewer can't be started: {reason}").format(reason=what) + "\n")
+def _fail(why: str) -> int:
+    sys.stderr.write(f"{why}\n")
     return 1
 
 

@@ -76,32 +76,32 @@ class Diagnosis:
             return None
         if self._lacks_ca:
             return _("{console} was not opened: the certificate with which to recognize {server} "
-                     "is missing here; tell your administrator").format(
+                     "is missing here. Tell your administrator.").format(
                 console=console.name, server=console.host)
         return _("{console} was not opened: the server could not prove that it is {server} (its "
-                 "certificate does not fit); tell your administrator").format(
+                 "certificate does not fit). Tell your administrator.").format(
             console=console.name, server=console.host)
 
     def ending(self, console: Console) -> str | None:
         """Why the viewer ended by itself; None where the person closed it."""
         if self.was_opened:
-            return _("{server} has ended the connection to {console}").format(
+            return _("{server} has ended the connection to {console}.").format(
                 console=console.name, server=console.host) if self._was_closed else None
         if self._asked > 1:
             return _("{console} was not opened: that was not the virtual machine's password (it "
-                     "is not that of your login)").format(console=console.name)
+                     "is not the one with which you logged in).").format(console=console.name)
         return None
 
     def _no_connection(self, console: Console, reason: str) -> str:
         names = {"console": console.name, "server": console.host}
         if self._is_one_of(reason, (errno.ECONNREFUSED,)):
             return _("{console} was not opened: {server} has refused the connection. Perhaps the "
-                     "virtual machine is switched off: ask your administrator").format(**names)
+                     "virtual machine is switched off. Ask your administrator.").format(**names)
         if self._is_one_of(reason, _UNREACHABLE):
             return _("{console} was not opened: {server} does not answer. Is the network "
                      "connected?").format(**names)
-        return _("{console} was not opened: {server} could not be reached ({reason}); tell your "
-                 "administrator").format(reason=reason, **names)
+        return _("{console} was not opened: {server} could not be reached ({reason}). Tell your "
+                 "administrator.").format(reason=reason, **names)
 
     def _is_one_of(self, reason: str, numbers: tuple[int, ...]) -> bool:
         return any(reason.endswith(text) for number in numbers for text in self._text_of(number))

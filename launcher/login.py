@@ -34,8 +34,8 @@ def own_record() -> tuple[LogindSession, Record]:
     try:
         sessions = read_sessions()
     except LogindSilent:
-        raise Refused(_("nobody can tell who is logged in here (systemd-logind is not running): "
-                        "ask the administrator")) from None
+        raise Refused(_("Nobody can tell who is logged in here (systemd-logind is not running). "
+                        "Ask your administrator.")) from None
     login = find_login(caller, sessions, _record_of)
     record = open_record(login, lambda: who_else(caller.uid, sessions, _is_alive, _has_record))
     return login.session, record

@@ -58,7 +58,7 @@ def accompany(world: Surroundings, console: Console) -> int:
         if status is not None:
             text, result = why_ended(console, status, started, heard, world.password_notes())
             # What the person has done himself needs no window.
-            is_known = text in (_("closed"), not_opened(console))
+            is_known = text in (_("Closed."), not_opened(console))
             (world.tell if is_known else world.explain)(text)
             return result
         due = warnings_due(console, now)
@@ -67,7 +67,7 @@ def accompany(world: Surroundings, console: Console) -> int:
         warned = due  # falls again when the clock is set back or the time is made longer
         if world.wait(next_look(console, now, started)):
             _see_off(world, 0)
-            world.tell(_("closed") if started else not_opened(console))
+            world.tell(_("Closed.") if started else not_opened(console))
             return YES if started else NO
 
 
@@ -93,18 +93,18 @@ def why_closed(before: Console, logged_in: bool, current: Console | None,
     """Why the console that was open ``before`` is not any more; None: it is open."""
     if not logged_in:
         return _("{console} was closed: your login has ended, or your consoles were taken "
-                 "back").format(console=before.name)
+                 "back.").format(console=before.name)
     if current is not None and current.is_open:
         return None
     if current is not None and before.until is not None and before.until <= now:
         return time_is_over(current, before.until, int(now))
-    return _("{console} was closed by the administrator; open Consoles again to see what you "
-             "have").format(console=before.name)
+    return _("{console} was closed by your administrator. Open Consoles again to see what you "
+             "have.").format(console=before.name)
 
 
 def not_opened(console: Console) -> str:
     """What is said where the person himself has broken it off."""
-    return _("{console} was not opened").format(console=console.name)
+    return _("{console} was not opened.").format(console=console.name)
 
 
 def why_ended(console: Console, status: int, started: bool, heard: Diagnosis,
@@ -113,16 +113,16 @@ def why_ended(console: Console, status: int, started: bool, heard: Diagnosis,
     name = console.name
     if status == 0:
         why = heard.ending(console)
-        return (_("closed"), YES) if why is None else (why, YES if heard.was_opened else NO)
+        return (_("Closed."), YES) if why is None else (why, YES if heard.was_opened else NO)
     if status in (-signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP):
-        return _("closed"), YES
+        return _("Closed."), YES
     if status < 0:
-        return _("the viewer of {console} was ended by signal {number}; try again").format(
+        return _("The viewer of {console} was ended by signal {number}. Try again.").format(
             console=name, number=-status), NO
     if not started and status == 1:
         return _why_not_started(console, heard, notes), NO
-    return _("the viewer of {console} ended with an error (status {status}); try again, or ask "
-             "your administrator").format(console=name, status=status), NO
+    return _("The viewer of {console} ended with an error (status {status}). Try again, or ask "
+             "your administrator.").format(console=name, status=status), NO
 
 
 def _why_not_started(console: Console, heard: Diagnosis, notes: str) -> str:
@@ -130,11 +130,11 @@ def _why_not_started(console: Console, heard: Diagnosis, notes: str) -> str:
         return not_opened(console)
     if notes.endswith(NO_WINDOW):
         return _("{console} was not opened: there is no window here that could ask for your "
-                 "password; run spice-open in a terminal").format(console=console.name)
+                 "password. Run spice-open in a terminal.").format(console=console.name)
     if heard.last:
-        return _("{console} was not opened; sudo says: {words}").format(
+        return _("{console} was not opened. This is what sudo says: {words}").format(
             console=console.name, words=heard.last.removeprefix("sudo: "))
-    return _("{console} was not opened: see the message above").format(console=console.name)
+    return _("{console} was not opened. See the message above.").format(console=console.name)
 
 
 def _see_off(world: Surroundings, grace: float) -> None:

@@ -56,8 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return NO
     except Exception as error:
-        _say_to_the_person(_("spice-open has failed ({error}): tell your administrator").format(
-            error=f"{type(error).__name__}: {error}"))
+        _say_to_the_person(_("Something went wrong in spice-open ({error}). Tell your "
+                             "administrator.").format(error=f"{type(error).__name__}: {error}"))
         return NO
 
 
@@ -107,7 +107,7 @@ def _run(options: Options) -> int:
     session, record = own_record()
     consoles = consoles_of(record, time.time())
     if not consoles:
-        raise Refused(_("no console is granted to you; ask your administrator"))
+        raise Refused(_("No console is granted to you. Ask your administrator."))
     if options.list:
         from launcher.connections import in_use
 
@@ -162,7 +162,7 @@ def _prompt(text: str) -> None:
 
 def _open(session: LogindSession, record: Record, console: Console) -> int:
     if not has_screen():
-        raise Refused(_("there is no screen for the viewer here: run spice-open in your desktop"))
+        raise Refused(_("There is no screen for the viewer here. Run spice-open on your desktop."))
     print(greeting(record.user, console, int(time.time())), flush=True)
 
     def as_it_is(now: float) -> tuple[bool, Console | None]:
@@ -180,7 +180,7 @@ def _open(session: LogindSession, record: Record, console: Console) -> int:
     try:
         viewing = Viewing(sudo_command(console, ("-A",) if notes else ()), as_it_is, notes)
     except OSError as error:
-        raise Refused(_("{program} can't be run ({error}): ask your administrator").format(
+        raise Refused(_("{program} can't be run ({error}). Ask your administrator.").format(
             program=SUDO, error=error.strerror)) from None
     from launcher.parent import accompany  # while sudo starts
 

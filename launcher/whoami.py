@@ -45,14 +45,14 @@ class Login:
 def refuse_foreign_account(caller: Caller) -> None:
     """Raises Refused for root, for whoever borrows an account, and for accounts of services."""
     if caller.uid == 0 or caller.effective_uid == 0:
-        raise Refused(_("root has no consoles: log in as yourself and run spice-open without "
-                        "sudo"))
+        raise Refused(_("As root you have no consoles. Log in as yourself and run spice-open "
+                        "without sudo."))
     borrowed = caller.sudo_uid is not None and caller.sudo_uid != str(caller.uid)
     if borrowed or caller.uid != caller.effective_uid:
-        raise Refused(_("this is a borrowed account: log in as yourself and run spice-open without "
-                        "sudo"))
+        raise Refused(_("This is a borrowed account. Log in as yourself and run spice-open without "
+                        "sudo."))
     if not is_ordinary(caller.uid):
-        raise Refused(_("this is not a person's account: log in as yourself"))
+        raise Refused(_("This is not a person's account. Log in as yourself."))
 
 
 def unit_of(cgroup: str) -> tuple[str | None, int | None]:
@@ -94,17 +94,17 @@ def find_login(caller: Caller, sessions: Sequence[LogindSession],
         for session in sessions:
             if session.id == session_id:
                 if session.uid != caller.uid:
-                    raise Refused(_("this is {user}'s login, not yours: log in here as "
-                                    "yourself").format(user=session.user))
+                    raise Refused(_("This is {user}'s login, not yours. Log in here as "
+                                    "yourself.").format(user=session.user))
                 return Login(session, record_of(session))
-        raise Refused(_("this login has ended: log in again"))
+        raise Refused(_("This login has ended. Log in again."))
     if manager is not None and manager != caller.uid:
-        raise Refused(_("this is another user's login, not yours: log in here as yourself"))
+        raise Refused(_("This is another user's login, not yours. Log in here as yourself."))
     own = [Login(session, record_of(session)) for session in sessions
            if session.uid == caller.uid]
     if not own:
-        raise Refused(_("you are not logged in at this workstation's own screen and keyboard: log "
-                        "in there"))
+        raise Refused(_("You are not logged in at this workstation's own screen and keyboard. Log "
+                        "in there."))
     return max(own, key=lambda login: _rank(login, caller.session_hint))
 
 
@@ -123,25 +123,25 @@ def open_record(login: Login, others: Callable[[], str | None]) -> Record:
     """
     session, record = login.session, login.record
     if session.remote:
-        raise Refused(_("you are logged in from elsewhere: consoles open only at the workstation's "
-                        "own screen and keyboard"))
+        raise Refused(_("You are logged in from elsewhere. Consoles open only at the workstation's "
+                        "own screen and keyboard."))
     if record is None and not session.seat:  # with a record, the policy does without a seat
-        raise Refused(_("this login is not at the workstation's own screen and keyboard: log in "
-                        "there"))
+        raise Refused(_("This login is not at the workstation's own screen and keyboard. Log in "
+                        "there."))
     if session.state not in LIVING_STATES:
-        raise Refused(_("this login has ended: log in again"))
+        raise Refused(_("This login has ended. Log in again."))
     if session.state != "active":
-        raise Refused(_("this login is in the background: switch to its screen and try again"))
+        raise Refused(_("This login is in the background. Switch to its screen and try again."))
     if record is None or record.state not in (OPEN, WAITING):
-        raise Refused(_("your consoles were not opened at this login: log out and in again, or ask "
-                        "the administrator (journalctl -t pam-spice)"))
+        raise Refused(_("Your consoles were not opened at this login. Log out and in again, or ask "
+                        "your administrator (journalctl -t pam-spice)."))
     if record.state == WAITING:
         other = others()
         if other is None:
-            raise Refused(_("{user}: another user is logged in here; your consoles open when "
-                            "another user has logged out").format(user=record.user))
-        raise Refused(_("{user}: {other} is logged in here; your consoles open when {other} has "
-                        "logged out").format(user=record.user, other=other))
+            raise Refused(_("{user}: another user is logged in here. Your consoles open when "
+                            "another user has logged out.").format(user=record.user))
+        raise Refused(_("{user}: {other} is logged in here. Your consoles open when {other} has "
+                        "logged out.").format(user=record.user, other=other))
     return record
 
 

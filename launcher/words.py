@@ -89,9 +89,9 @@ def table(consoles: Sequence[Console], now: int, in_use: Sequence[str] = ()) -> 
 def greeting(user: str, console: Console, now: int) -> str:
     """What is about to happen, and until when."""
     if console.until is None:
-        return _("Hello {user}: opening {console} on {server}").format(
+        return _("Hello {user}: opening {console} on {server}.").format(
             user=user, console=console.name, server=console.host)
-    return _("Hello {user}: opening {console} on {server}, open until {time}").format(
+    return _("Hello {user}: opening {console} on {server}, open until {time}.").format(
         user=user, console=console.name, server=console.host,
         time=_moment(console.until, now, console))
 
@@ -101,11 +101,11 @@ def not_now(consoles: Sequence[Console], now: int) -> str:
     lines = []
     for console in sorted(consoles, key=lambda console: (console.next is None, console.next or 0)):
         if console.next is None:
-            lines.append(_("not now: there is no time for {console} in the next {count} days; ask "
-                           "your administrator").format(console=console.name,
+            lines.append(_("Not now: there is no time for {console} in the next {count} days. Ask "
+                           "your administrator.").format(console=console.name,
                                                         count=HORIZON // DAY))
         else:
-            lines.append(_("not now: your next time for {console} is {time}").format(
+            lines.append(_("Not now: your next time for {console} is {time}.").format(
                 console=console.name, time=_moment(console.next, now, console)))
     return "\n".join(lines)
 
@@ -114,8 +114,8 @@ def closing_soon(console: Console, now: float) -> str:
     """A warning; ``console`` has an end. The minutes to go are rounded up."""
     assert console.until is not None
     count = max(1, -int(-(console.until - now) // 60))
-    return ngettext("{console} closes in {count} minute, at {time}",
-                    "{console} closes in {count} minutes, at {time}", count).format(
+    return ngettext("{console} closes in {count} minute, at {time}.",
+                    "{console} closes in {count} minutes, at {time}.", count).format(
         console=console.name, count=count, time=_time_of_day(console.until, console))
 
 
@@ -123,8 +123,8 @@ def time_is_over(console: Console, ended: int, now: int) -> str:
     """Why a console closed that is now ``console``, and when it opens again."""
     when = _time_of_day(ended, console)
     if console.next is None:
-        return _("your time for {console} ended at {time}").format(console=console.name, time=when)
-    return _("your time for {console} ended at {time}; next {next}").format(
+        return _("Your time for {console} ended at {time}.").format(console=console.name, time=when)
+    return _("Your time for {console} ended at {time}. The next one is {next}.").format(
         console=console.name, time=when, next=_moment(console.next, now, console))
 
 

@@ -137,19 +137,19 @@ def _warned_and_ended(stage: Stage, person: Person, name: str) -> None:
     stage.line("ten minutes before the end a notification says so",
                any("leaptest closes in 10 minutes, at" in each for each in warned), warned)
     end, begins = _ends_in(stage, 12)
-    said = person.reads("your time for leaptest ended at", "; next ")
+    said = person.reads("Your time for leaptest ended at", ". The next one is ")
     late = time.time() - end
     stage.line("at the end the console closes, and a window says why and when it opens again",
-               -1 <= late <= 8 and said.endswith(begins.removesuffix(":00")),
+               -1 <= late <= 8 and said.endswith(f"{begins.removesuffix(':00')}."),
                f"{said} ({late:.1f} s after its end)")
     person.picture(f"{name}-10-ended")
     person.closes_it()
     stage.soon("the viewer has gone, nothing of spice-open runs",
                lambda: not person.display.windows(VIEWER) and person.has_nothing_left(), 20)
     person.opens_consoles()
-    said = person.reads("not now: your next time for debianx is")
+    said = person.reads("Not now: your next time for debianx is")
     stage.line("the icon now says when, each console on a line of its own",
-               said.count("not now") == 3, said)
+               said.count("Not now") == 3, said)
     person.picture(f"{name}-11-not-now")
     person.closes_it()
 
@@ -220,7 +220,8 @@ def who_leaves_a_question_opens_nothing(stage: Stage) -> None:
         wait_until("the question has gone", lambda: not person.display.windows(ASKPASS), 5, 0.02)
     said = person.reads("debianx was not opened")
     stage.line("a wrong password three times is told in sudo's own words",
-               said == "debianx was not opened; sudo says: 3 incorrect password attempts", said)
+               said == "debianx was not opened. This is what sudo says: 3 incorrect password "
+               "attempts", said)
     person.picture("refused-1-by-sudo")
 
 

@@ -35,7 +35,7 @@ def the_admin_gives_and_takes_at_once(stage: Stage) -> None:
     stage.lab.login("myself", 1)
     ran = stage.lab.run_at("spice-open debianx", 1)
     stage.line("a new login does not bring them back; spice-open says when",
-               ran.status == 1 and "not now: your next time for debianx" in ran.text, ran.text)
+               ran.status == 1 and "Not now: your next time for debianx" in ran.text, ran.text)
     box.run(["pam-spice", "revoke", "myself", "--lift"])
     stage.line("pam-spice revoke --lift does", stage.connect(MYSELF, 20002) == "connected")
     said = box.run(["pam-spice", "grant", "myself", "leaptest", "--end"]).stdout

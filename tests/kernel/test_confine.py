@@ -315,7 +315,7 @@ def test_status_and_setup_say_where_there_is_no_landlock(
 
 def test_root_and_half_a_user_are_refused() -> None:
     isolate()
-    assert "must be run by a user" in confined("print('up')", uid=0, gid=0)
+    assert "The viewer must be run by a user" in confined("print('up')", uid=0, gid=0)
 
 
 def test_without_the_viewer_s_group_it_does_not_start() -> None:

@@ -29,8 +29,8 @@ def test_a_console_is_found_by_its_name() -> None:
 
 def test_consoles_of_others_and_consoles_that_do_not_exist_are_answered_alike() -> None:
     own = [console("debianx")]
-    assert refusal(own, "leaptest") == "leaptest is not one of your consoles (yours: debianx)"
-    assert refusal(own, "nosuch") == "nosuch is not one of your consoles (yours: debianx)"
+    assert refusal(own, "leaptest") == "leaptest is not one of your consoles (yours: debianx)."
+    assert refusal(own, "nosuch") == "nosuch is not one of your consoles (yours: debianx)."
 
 
 def test_a_name_is_taken_whole_and_exactly() -> None:
@@ -40,7 +40,7 @@ def test_a_name_is_taken_whole_and_exactly() -> None:
 
 def test_a_granted_console_that_is_closed_says_when_next() -> None:
     assert refusal([console("webdev", is_open=False), console("analysis")], "webdev") == (
-        "not now: your next time for webdev is Tue 08:00")
+        "Not now: your next time for webdev is Tue 08:00.")
 
 
 def test_only_open_consoles_are_offered() -> None:
@@ -56,7 +56,8 @@ def test_with_none_open_every_console_tells_its_next_time() -> None:
 
 def test_without_a_terminal_the_person_is_told_to_name_one() -> None:
     refused = name_one([console("analysis"), console("webdev")])
-    assert refused.message == "several consoles are open, name one: spice-open analysis|webdev"
+    assert refused.message == (
+        "Several consoles are open. Name one of them: spice-open analysis|webdev")
     assert refused.status == 2
 
 
@@ -72,7 +73,7 @@ def test_the_list_is_numbered_and_tells_name_server_and_end() -> None:
     _, written = chosen("q\n")
     assert written == ("  1  analysis  mysrv.example  open until Mon 12:00\n"
                        "  2  webdev    mysrv.example  open until Mon 12:00\n"
-                       "Which one? (1-2, q to quit) ")
+                       "Which one (1-2, q to quit)? ")
 
 
 @pytest.mark.parametrize(("answer", "name"), [
@@ -90,4 +91,4 @@ def test_q_and_the_end_of_input_choose_nothing(answer: str) -> None:
 def test_any_other_answer_is_asked_again() -> None:
     found, written = chosen("3\n", "0\n", "-1\n", "\n", "²\n", "2\n")
     assert found is not None and found.name == "webdev"
-    assert written.count("Which one?") == 6
+    assert written.count("Which one (") == 6

@@ -142,7 +142,7 @@ def test_a_grant_without_a_zone_is_told_in_the_policys_own() -> None:
                   grant("analysis", "Mon 08:00-12:00", zone="America/New_York"))
     analysis, webdev = consoles_of(made, MONDAY_10)
     assert words.state(webdev, MONDAY_10) == "open until Mon 12:00"
-    assert words.closing_soon(webdev, end - 60) == "webdev closes in 1 minute, at 12:00"
+    assert words.closing_soon(webdev, end - 60) == "webdev closes in 1 minute, at 12:00."
     assert words.state(analysis, MONDAY_10) == "closed, next Mon 08:00"
 
 
@@ -157,7 +157,7 @@ def test_an_end_of_what_is_known_of_a_zone_is_told_by_the_clock_before_it() -> N
     assert words.state(analysis, MONDAY_10) == "closed"
     _, _, webdev = consoles_of(made, ends)
     assert words.state(webdev, ends) == "closed"
-    assert words.time_is_over(webdev, ends, ends) == "your time for webdev ended at 15:00"
+    assert words.time_is_over(webdev, ends, ends) == "Your time for webdev ended at 15:00."
 
 
 def test_times_after_a_change_of_the_clock_are_told_by_the_clock_of_then() -> None:
@@ -182,30 +182,30 @@ def test_seconds_are_told_only_where_there_are_some() -> None:
 def test_not_now_names_the_next_time() -> None:
     consoles = consoles_of(record(grant("webdev", "Tue 08:00-12:00")), MONDAY_10)
     assert words.not_now(consoles, MONDAY_10) == (
-        "not now: your next time for webdev is Tue 08:00")
+        "Not now: your next time for webdev is Tue 08:00.")
 
 
 def test_not_now_tells_the_soonest_of_several_first() -> None:
     made = record(grant("analysis", "Wed 08:00-12:00"), grant("webdev", "Tue 08:00-12:00"))
     assert words.not_now(consoles_of(made, MONDAY_10), MONDAY_10).splitlines() == [
-        "not now: your next time for webdev is Tue 08:00",
-        "not now: your next time for analysis is Wed 08:00"]
+        "Not now: your next time for webdev is Tue 08:00.",
+        "Not now: your next time for analysis is Wed 08:00."]
 
 
 def test_without_any_coming_time_the_administrator_is_the_remedy() -> None:
     never = Console("webdev", "mysrv.example", 20002, "/ca", False, None, None, ((0, 0),))
     assert words.not_now([never], MONDAY_10) == (
-        "not now: there is no time for webdev in the next 60 days; ask your administrator")
+        "Not now: there is no time for webdev in the next 60 days. Ask your administrator.")
     assert words.state(never, MONDAY_10) == "closed"
 
 
 def test_the_greeting_names_person_console_server_and_end() -> None:
     console = only(record(grant("webdev", "Mon 08:00-12:00")), MONDAY_10)
     assert words.greeting("maggie", console, MONDAY_10) == (
-        "Hello maggie: opening webdev on mysrv.example, open until Mon 12:00")
+        "Hello maggie: opening webdev on mysrv.example, open until Mon 12:00.")
     always = only(record(grant("webdev")), MONDAY_10)
     assert words.greeting("maggie", always, MONDAY_10) == (
-        "Hello maggie: opening webdev on mysrv.example")
+        "Hello maggie: opening webdev on mysrv.example.")
 
 
 def test_the_list_is_aligned() -> None:
@@ -221,7 +221,7 @@ def test_the_list_is_aligned() -> None:
 def test_time_to_go_is_told_in_whole_minutes(seconds: float, text: str) -> None:
     end = at("2026-11-23T12:00")
     console = only(record(grant("webdev", "Mon 08:00-12:00")), end - 3600)
-    assert words.closing_soon(console, end - seconds) == f"webdev closes in {text}, at 12:00"
+    assert words.closing_soon(console, end - seconds) == f"webdev closes in {text}, at 12:00."
 
 
 def test_what_was_typed_can_not_move_the_cursor() -> None:

@@ -32,10 +32,10 @@ NOT_THE_CA = [
 NO_CA = ["(remote-viewer:8402): GSpice-WARNING **: 19:03:06.287: loading ca certs from "
          "/etc/pam-spice/none.pem failed", *NOT_THE_CA]
 REFUSED = ("webdev was not opened: mysrv has refused the connection. Perhaps the virtual machine "
-           "is switched off: ask your administrator")
+           "is switched off. Ask your administrator.")
 UNREACHABLE = "webdev was not opened: mysrv does not answer. Is the network connected?"
 CERTIFICATE = ("webdev was not opened: the server could not prove that it is mysrv (its "
-               "certificate does not fit); tell your administrator")
+               "certificate does not fit). Tell your administrator.")
 
 
 def heard(*lines: str) -> Diagnosis:
@@ -58,7 +58,7 @@ def not_connected(reason: str) -> str:
     ("Verbindung nicht möglich: Das Netzwerk ist nicht erreichbar", UNREACHABLE),
     ("Error resolving “nohost”: Temporary failure in name resolution",
      "webdev was not opened: mysrv could not be reached (Error resolving “nohost”: Temporary "
-     "failure in name resolution); tell your administrator")])
+     "failure in name resolution). Tell your administrator.")])
 def test_a_connection_that_fails_is_told_by_its_reason(reason: str, text: str) -> None:
     assert heard(*OPENING, not_connected(reason)).failure(WEBDEV) == text
 
@@ -67,7 +67,7 @@ def test_a_connection_that_fails_is_told_by_its_reason(reason: str, text: str) -
     (NOT_THE_CA, CERTIFICATE),
     ([], CERTIFICATE),  # from a terminal stderr is not read: TLS alone fails without a word
     (NO_CA, "webdev was not opened: the certificate with which to recognize mysrv is missing "
-            "here; tell your administrator")])
+            "here. Tell your administrator.")])
 def test_a_server_that_does_not_prove_its_name_is_told(lines: list[str], text: str) -> None:
     assert heard(*OPENING, *lines).failure(WEBDEV) is None, "the viewer has not given up yet"
     assert heard(*OPENING, *lines, *GIVEN_UP).failure(WEBDEV) == text
@@ -78,8 +78,8 @@ def test_a_first_question_for_the_password_is_no_failure_and_a_second_is_a_wrong
     assert heard(*OPENING, ASKS, *GIVEN_UP).failure(WEBDEV) is None
     assert heard(*OPENING, ASKS, *GIVEN_UP).ending(WEBDEV) is None
     assert heard(*OPENING, ASKS, ASKS, *GIVEN_UP).ending(WEBDEV) == (
-        "webdev was not opened: that was not the virtual machine's password (it is not that of "
-        "your login)")
+        "webdev was not opened: that was not the virtual machine's password (it is not the one "
+        "with which you logged in).")
     assert heard(*OPENING, ASKS, ASKS, OPENED, *GIVEN_UP).ending(WEBDEV) is None
 
 
@@ -88,7 +88,7 @@ def test_what_was_open_has_not_failed_whatever_comes_later() -> None:
     assert heard(*lines).failure(WEBDEV) is None
     assert heard(*lines).ending(WEBDEV) is None, "the person closed it"
     assert heard(*OPENING, OPENED, CLOSED, *GIVEN_UP).ending(WEBDEV) == (
-        "mysrv has ended the connection to webdev")
+        "mysrv has ended the connection to webdev.")
 
 
 def test_sudo_s_last_word_is_kept_and_the_viewer_s_messages_are_not_taken_for_it() -> None:

@@ -189,7 +189,10 @@ PAGE = (ROOT / "docs/messages.md").read_text()
 
 
 def rows(heading: str) -> list[list[str]]:
-    part = PAGE.split(f"\n## {heading}")[1].split("\n## ")[0]
+    return cells(PAGE.split(f"\n## {heading}")[1].split("\n## ")[0])
+
+
+def cells(part: str) -> list[list[str]]:
     return [[cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
             for line in part.splitlines() if line.startswith("| ")
             and line.split("|")[1].strip() not in ("sentence", "Satz", "---", "English")]
@@ -211,6 +214,46 @@ def test_the_page_has_every_message_in_both_languages_and_none_that_is_not_in_th
             pairs.add((as_shown(plurals[message] or ""), as_shown(forms[1])))
     assert set(shown) == pairs
     assert len(shown) == len(set(shown))
+
+
+# argparse says "spice-open: error: " before those that follow.
+WRONG_CALLS = {"English": "### Wrong calls", "Deutsch": "### Falsche Aufrufe"}
+LAST = (": spice-open {consoles}", ": {words}")
+"""What is to be typed, and another program's words: they stand after a colon, and no full stop
+follows them, which would be typed too, or taken for that program's."""
+
+
+def is_whole(text: str) -> bool:
+    """Whether all of it is whole sentences: each begins with a capital letter, or with a name that
+    is filled in and stays as it is, and ends with a full stop or a question mark."""
+    return (all(re.match(r"\{|[A-ZÄÖÜ]", part) for part in re.split(r"(?<=[.?]) ", text))
+            and text.endswith((".", "?", *LAST))
+            and not text.endswith(("spice-open.", *(f"{each}." for each in LAST))))
+
+
+@pytest.mark.parametrize("heading", WRONG_CALLS)
+def test_what_is_said_is_whole_sentences(heading: str) -> None:
+    part = PAGE.split(f"\n## {heading}")[1].split("\n## ")[0]
+    said, separator, _ = part.partition(WRONG_CALLS[heading])
+    sentences = [row[0] for row in cells(said)]
+    assert separator and len(sentences) > 45
+    assert [text for text in sentences if not is_whole(text)] == []
+
+
+@pytest.mark.parametrize("text", [
+    "Not now: your next time for {console} is {time}.", "Is the network connected?",
+    "{console} was closed. Ask your administrator.", "Öffnen Sie sie noch einmal.",
+    "Name one of them: spice-open {consoles}", "This is what sudo says: {words}"])
+def test_whole_sentences_are_taken_for_such(text: str) -> None:
+    assert is_whole(text)
+
+
+@pytest.mark.parametrize("text", [
+    "closed", "Closed", "closed.", "This login has ended. log in again.", "Try again. Or ask",
+    "The viewer can't be started: {reason}", "Name one of them: spice-open {consoles}.",
+    "This is what sudo says: {words}.", "In a terminal, run spice-open."])
+def test_what_is_not_a_whole_sentence_is_noticed(text: str) -> None:
+    assert not is_whole(text)
 
 
 OTHERS, ANDERE = "What others say on the way", "Was andere unterwegs sagen"

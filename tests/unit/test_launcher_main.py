@@ -72,7 +72,7 @@ def test_no_grant_is_told_whatever_is_asked_for(
     for arguments in ([], ["--list"], ["leaptest"]):
         assert main(arguments) == 1
         assert capsys.readouterr().err == (
-            "no console is granted to you; ask your administrator\n")
+            "No console is granted to you. Ask your administrator.\n")
 
 
 def test_a_console_of_others_is_refused_in_one_line(
@@ -80,14 +80,14 @@ def test_a_console_of_others_is_refused_in_one_line(
     granted(monkeypatch, "debianx")
     assert main(["leaptest"]) == 1
     assert capsys.readouterr() == (
-        "", "leaptest is not one of your consoles (yours: debianx)\n")
+        "", "leaptest is not one of your consoles (yours: debianx).\n")
 
 
 def test_several_open_ones_without_a_terminal_are_to_be_named(
         monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     granted(monkeypatch, "a", "b")
     assert main([]) == 2
-    assert "name one: spice-open a|b" in capsys.readouterr().err
+    assert "Name one of them: spice-open a|b\n" in capsys.readouterr().err
 
 
 def test_without_a_screen_nothing_is_started(
@@ -95,7 +95,7 @@ def test_without_a_screen_nothing_is_started(
     granted(monkeypatch, "debianx")
     assert main([]) == 1
     assert capsys.readouterr().err == (
-        "there is no screen for the viewer here: run spice-open in your desktop\n")
+        "There is no screen for the viewer here. Run spice-open on your desktop.\n")
 
 
 # Without a terminal
@@ -143,7 +143,7 @@ def test_a_refusal_is_shown_in_a_window(
         monkeypatch: pytest.MonkeyPatch, on_the_desktop: Started) -> None:
     granted(monkeypatch)
     assert main([]) == 1
-    assert on_the_desktop.shown == ["no console is granted to you; ask your administrator"]
+    assert on_the_desktop.shown == ["No console is granted to you. Ask your administrator."]
 
 
 @pytest.mark.parametrize("is_set_up", [True, False])
@@ -197,7 +197,8 @@ def test_without_a_toolkit_the_consoles_are_named(
     granted(monkeypatch, "a", "b")
     on_the_desktop.answer = launcher.desktop.NoToolkit()
     assert main([]) == 2
-    assert on_the_desktop.shown == ["several consoles are open, name one: spice-open a|b"]
+    assert on_the_desktop.shown == [
+        "Several consoles are open. Name one of them: spice-open a|b"]
 
 
 def test_what_the_askpass_program_notes_is_read_by_the_launcher(
@@ -270,7 +271,8 @@ def test_a_failure_of_its_own_is_a_line_and_no_traceback(
     monkeypatch.setattr(launcher.spice_open, "own_record", fails)
     assert main([]) == 1
     said = capsys.readouterr().err
-    assert "tell your administrator" in said
+    assert said == ("Something went wrong in spice-open (KeyError: 'zone'). Tell your "
+                    "administrator.\n")
     assert said.count("\n") == 1
 
 

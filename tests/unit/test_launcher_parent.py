@@ -103,10 +103,10 @@ def test_it_warns_ten_five_and_one_minute_before_the_end_and_says_why_it_closed(
     world = World(viewer_ends=END + 1)
     assert accompany(world, WEBDEV) == 0
     assert world.said == [
-        (END - 600, "webdev closes in 10 minutes, at 12:00"),
-        (END - 300, "webdev closes in 5 minutes, at 12:00"),
-        (END - 60, "webdev closes in 1 minute, at 12:00"),
-        (END, "your time for webdev ended at 12:00; next Tue 08:00")]
+        (END - 600, "webdev closes in 10 minutes, at 12:00."),
+        (END - 300, "webdev closes in 5 minutes, at 12:00."),
+        (END - 60, "webdev closes in 1 minute, at 12:00."),
+        (END, "Your time for webdev ended at 12:00. The next one is Tue 08:00.")]
     assert world.announced == world.texts[:3]
     assert world.explained == world.texts[3:]
 
@@ -122,15 +122,15 @@ def test_a_console_without_an_end_is_watched_all_the_same() -> None:
     world = World(viewer_ends=START + 86400)
     world.present = lambda now: (True, always)
     assert accompany(world, always) == 0
-    assert world.texts == ["closed"]
+    assert world.texts == ["Closed."]
     assert max(world.waits) <= LONGEST_WAIT <= 30
 
 
 def test_whoever_opens_late_gets_only_the_warnings_still_to_come() -> None:
     world = World(start=END - 200, viewer_ends=END + 1)
     accompany(world, WEBDEV)
-    assert world.texts == ["webdev closes in 1 minute, at 12:00",
-                           "your time for webdev ended at 12:00; next Tue 08:00"]
+    assert world.texts == ["webdev closes in 1 minute, at 12:00.",
+                           "Your time for webdev ended at 12:00. The next one is Tue 08:00."]
 
 
 def test_a_suspend_over_two_warnings_gives_one_with_the_time_that_is_left() -> None:
@@ -145,8 +145,8 @@ def test_a_suspend_over_two_warnings_gives_one_with_the_time_that_is_left() -> N
 
     world.wait = wait  # type: ignore[method-assign]
     accompany(world, WEBDEV)
-    assert world.said[0] == (END - 150, "webdev closes in 3 minutes, at 12:00")
-    assert world.said[1] == (END - 60, "webdev closes in 1 minute, at 12:00")
+    assert world.said[0] == (END - 150, "webdev closes in 3 minutes, at 12:00.")
+    assert world.said[1] == (END - 60, "webdev closes in 1 minute, at 12:00.")
 
 
 def test_a_suspend_over_the_end_says_that_the_time_is_over() -> None:
@@ -161,7 +161,7 @@ def test_a_suspend_over_the_end_says_that_the_time_is_over() -> None:
 
     world.wait = wait  # type: ignore[method-assign]
     accompany(world, WEBDEV)
-    assert world.texts == ["your time for webdev ended at 12:00; next Tue 08:00"]
+    assert world.texts == ["Your time for webdev ended at 12:00. The next one is Tue 08:00."]
 
 
 def test_a_clock_that_is_set_back_warns_again_at_its_time() -> None:
@@ -176,7 +176,7 @@ def test_a_clock_that_is_set_back_warns_again_at_its_time() -> None:
 
     world.wait = wait  # type: ignore[method-assign]
     accompany(world, WEBDEV)
-    assert world.texts.count("webdev closes in 10 minutes, at 12:00") == 2
+    assert world.texts.count("webdev closes in 10 minutes, at 12:00.") == 2
 
 
 def test_a_time_that_is_made_longer_is_followed() -> None:
@@ -184,33 +184,33 @@ def test_a_time_that_is_made_longer_is_followed() -> None:
     world = World(viewer_ends=END + 600)
     world.present = lambda now: (True, WEBDEV if now < END - 900 else longer)
     accompany(world, WEBDEV)
-    assert world.texts == ["closed"]
+    assert world.texts == ["Closed."]
 
 
 def test_the_person_who_closes_the_viewer_reads_only_closed() -> None:
     world = World(viewer_ends=START + 100)
     assert accompany(world, WEBDEV) == 0
-    assert world.texts == ["closed"]
+    assert world.texts == ["Closed."]
     assert (world.announced, world.explained) == ([], [])
 
 
 def test_a_viewer_that_dies_of_the_cut_is_explained_by_the_end_of_the_time() -> None:
     world = World(start=END - 30, viewer_ends=END, status=1)
     assert accompany(world, WEBDEV) == 0
-    assert world.texts == ["your time for webdev ended at 12:00; next Tue 08:00"]
+    assert world.texts == ["Your time for webdev ended at 12:00. The next one is Tue 08:00."]
 
 
 def test_a_refusal_of_sudo_leaves_the_explaining_to_sudo() -> None:
     world = World(viewer_ends=START + 5, status=1, starts=END)
     assert accompany(world, WEBDEV) == 1
-    assert world.texts == ["webdev was not opened: see the message above"]
+    assert world.texts == ["webdev was not opened. See the message above."]
 
 
 def test_a_viewer_that_fails_is_told_with_its_status() -> None:
     world = World(viewer_ends=START + 5, status=1)
     assert accompany(world, WEBDEV) == 1
-    assert world.texts == ["the viewer of webdev ended with an error (status 1); try again, or "
-                           "ask your administrator"]
+    assert world.texts == ["The viewer of webdev ended with an error (status 1). Try again, or "
+                           "ask your administrator."]
 
 
 def ended(status: int) -> tuple[str, int]:
@@ -219,12 +219,12 @@ def ended(status: int) -> tuple[str, int]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_viewer_ended_from_the_keyboard_or_by_a_polite_signal_is_closed(number: int) -> None:
-    assert ended(-number) == ("closed", 0)
+    assert ended(-number) == ("Closed.", 0)
 
 
 def test_a_viewer_that_crashes_is_told_with_its_signal() -> None:
     assert ended(-signal.SIGSEGV) == (
-        "the viewer of webdev was ended by signal 11; try again", 1)
+        "The viewer of webdev was ended by signal 11. Try again.", 1)
 
 
 @pytest.mark.parametrize("present", [(False, None), (False, WEBDEV)])
@@ -233,7 +233,7 @@ def test_a_record_that_is_gone_or_closed_is_told(present: Present) -> None:
     world.present = lambda now: (True, WEBDEV) if now < START + 100 else present
     assert accompany(world, WEBDEV) == 0
     assert world.texts == ["webdev was closed: your login has ended, or your consoles were taken "
-                           "back"]
+                           "back."]
     assert world.said[0][0] <= START + 100 + LONGEST_WAIT
 
 
@@ -242,8 +242,8 @@ def test_a_grant_that_is_gone_before_its_time_was_the_administrator(present: Pre
     world = World(viewer_ends=START + 3600)
     world.present = lambda now: (True, WEBDEV) if now < START + 100 else present
     accompany(world, WEBDEV)
-    assert world.texts == ["webdev was closed by the administrator; open Consoles again to see "
-                           "what you have"]
+    assert world.texts == ["webdev was closed by your administrator. Open Consoles again to see "
+                           "what you have."]
 
 
 def test_the_viewer_is_left_alone_until_the_end_and_ten_seconds_after_it() -> None:
@@ -262,13 +262,13 @@ def test_an_end_that_is_asked_for_is_passed_on_to_the_viewer() -> None:
     world = World(asked_at=START + 100)
     assert accompany(world, WEBDEV) == 0
     assert world.stops == [START + 100]
-    assert world.texts == ["closed"]
+    assert world.texts == ["Closed."]
 
 
 def test_an_end_that_is_asked_for_at_the_password_prompt_opens_nothing() -> None:
     world = World(asked_at=START + 100, starts=END)
     assert accompany(world, WEBDEV) == 1
-    assert world.texts == ["webdev was not opened"]
+    assert world.texts == ["webdev was not opened."]
 
 
 def test_an_end_that_is_asked_for_after_the_time_is_over_is_not_waited_for() -> None:
@@ -294,7 +294,7 @@ def test_a_viewer_that_can_t_connect_is_ended_at_once_and_the_reason_told_in_its
     world.lines = [(START + 2, f"{VIEWER_SAYS}failed to connect Could not connect: no such luck")]
     assert accompany(world, WEBDEV) == 1
     assert world.explained == ["webdev was not opened: mysrv.example could not be reached (Could "
-                               "not connect: no such luck); tell your administrator"]
+                               "not connect: no such luck). Tell your administrator."]
     assert world.stops == [pytest.approx(START + 2, abs=1)]
 
 
@@ -302,24 +302,24 @@ def test_a_viewer_that_fails_because_the_time_is_over_is_told_by_the_time() -> N
     world = World(start=END - 1)
     world.lines = [(END, f"{VIEWER_SAYS}failed to connect Could not connect: no such luck")]
     assert accompany(world, WEBDEV) == 0
-    assert world.explained == ["your time for webdev ended at 12:00; next Tue 08:00"]
+    assert world.explained == ["Your time for webdev ended at 12:00. The next one is Tue 08:00."]
 
 
 def test_a_server_that_ends_the_connection_is_told() -> None:
     world = World(viewer_ends=START + 60)
     world.lines = [(START + 1, f"{VIEWER_SAYS}opened"), (START + 59, f"{VIEWER_SAYS}closed")]
     assert accompany(world, WEBDEV) == 0
-    assert world.explained == ["mysrv.example has ended the connection to webdev"]
+    assert world.explained == ["mysrv.example has ended the connection to webdev."]
 
 
 @pytest.mark.parametrize(("notes", "lines", "text", "in_a_window"), [
-    (CANCELLED, ["sudo: no password was provided"], "webdev was not opened", False),
-    (ANSWERED + CANCELLED, ["Sorry, try again."], "webdev was not opened", False),
+    (CANCELLED, ["sudo: no password was provided"], "webdev was not opened.", False),
+    (ANSWERED + CANCELLED, ["Sorry, try again."], "webdev was not opened.", False),
     (ANSWERED * 3, ["Sorry, try again.", "sudo: 3 incorrect password attempts"],
-     "webdev was not opened; sudo says: 3 incorrect password attempts", True),
+     "webdev was not opened. This is what sudo says: 3 incorrect password attempts", True),
     (NO_WINDOW, ["sudo: no password was provided"],
-     "webdev was not opened: there is no window here that could ask for your password; run "
-     "spice-open in a terminal", True)])
+     "webdev was not opened: there is no window here that could ask for your password. Run "
+     "spice-open in a terminal.", True)])
 def test_without_a_terminal_a_refusal_of_sudo_is_told_unless_the_person_broke_it_off(
         notes: str, lines: list[str], text: str, in_a_window: bool) -> None:
     world = World(viewer_ends=START + 5, status=1, starts=END)

@@ -70,7 +70,7 @@ def test_root_borrowed_and_service_accounts_are_refused_with_the_remedy(
     with pytest.raises(Refused) as caught:
         refuse_foreign_account(Caller(uid, effective, SCOPE, sudo_uid))
     assert says in caught.value.message
-    assert "log in as yourself" in caught.value.message
+    assert "Log in as yourself" in caught.value.message
 
 
 def test_a_person_in_his_own_account_is_not_refused() -> None:
@@ -108,7 +108,7 @@ def test_a_process_in_a_sessions_scope_belongs_to_it() -> None:
 
 
 def test_another_users_login_is_refused_by_name() -> None:
-    with pytest.raises(Refused, match="this is myself's login, not yours"):
+    with pytest.raises(Refused, match="This is myself's login, not yours"):
         found(caller(uid=MYBRO), [session("5"), session("6", MYBRO)],
               {"6": record("6", uid=MYBRO)})
 
@@ -119,13 +119,13 @@ def test_another_users_manager_is_refused() -> None:
 
 
 def test_a_session_that_logind_has_forgotten_has_ended() -> None:
-    with pytest.raises(Refused, match="this login has ended"):
+    with pytest.raises(Refused, match="This login has ended"):
         found(caller(), [session("6")])
 
 
 def test_whoever_has_no_login_here_is_told_to_log_in() -> None:
     for cgroup in (MANAGER, "0::/system.slice/cron.service\n"):
-        with pytest.raises(Refused, match="log in there"):
+        with pytest.raises(Refused, match="Log in there"):
             found(caller(cgroup), [session("6", MYBRO)])
 
 
@@ -184,17 +184,17 @@ def test_a_login_that_ends_is_refused() -> None:
 @pytest.mark.parametrize("made", [None, record(state=CLOSED), record(state="new")])
 def test_a_login_whose_consoles_were_not_opened_names_the_journal(made: Record | None) -> None:
     message = message_of(Login(session(), made))
-    assert "log out and in again" in message
+    assert "Log out and in again" in message
     assert "journalctl -t pam-spice" in message
 
 
 def test_whoever_waits_is_told_for_whom() -> None:
     login = Login(session("6", MYBRO), record("6", WAITING, MYBRO))
     assert message_of(login, "myself") == (
-        "mybro: myself is logged in here; your consoles open when myself has logged out")
+        "mybro: myself is logged in here. Your consoles open when myself has logged out.")
     assert message_of(login, None) == (
-        "mybro: another user is logged in here; your consoles open when another user has logged "
-        "out")
+        "mybro: another user is logged in here. Your consoles open when another user has logged "
+        "out.")
 
 
 def test_the_one_waited_for_has_a_record_and_came_first() -> None:

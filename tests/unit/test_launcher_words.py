@@ -41,11 +41,11 @@ def test_english() -> None:
         "open until Mon 12:00",
         "open",
         "closed, next Wed 2026-12-02 12:00",
-        "Hello maggie: opening webdev on mysrv, open until Mon 12:00",
-        "not now: your next time for webdev is Tue 12:00",
-        "webdev closes in 1 minute, at 12:00",
-        "webdev closes in 10 minutes, at 12:00",
-        "your time for webdev ended at 12:00; next Wed 08:00",
+        "Hello maggie: opening webdev on mysrv, open until Mon 12:00.",
+        "Not now: your next time for webdev is Tue 12:00.",
+        "webdev closes in 1 minute, at 12:00.",
+        "webdev closes in 10 minutes, at 12:00.",
+        "Your time for webdev ended at 12:00. The next one is Wed 08:00.",
         "webdev  mysrv  open until Mon 12:00  in use by you"]
 
 
@@ -56,11 +56,11 @@ def test_german() -> None:
         "offen bis Mo 12:00",
         "offen",
         "geschlossen, nächste Zeit Mi 02.12.2026 12:00",
-        "Hallo maggie: webdev auf mysrv wird geöffnet, offen bis Mo 12:00",
-        "nicht jetzt: Ihre nächste Zeit für webdev ist Di 12:00",
-        "webdev schließt in 1 Minute, um 12:00",
-        "webdev schließt in 10 Minuten, um 12:00",
-        "Ihre Zeit für webdev endete um 12:00; die nächste: Mi 08:00",
+        "Hallo maggie: webdev auf mysrv wird geöffnet und bleibt bis Mo 12:00 offen.",
+        "webdev ist jetzt nicht offen. Ihre nächste Zeit beginnt Di 12:00.",
+        "webdev schließt in 1 Minute, um 12:00.",
+        "webdev schließt in 10 Minuten, um 12:00.",
+        "Ihre Zeit für webdev ist um 12:00 abgelaufen. Die nächste beginnt Mi 08:00.",
         "webdev  mysrv  offen bis Mo 12:00  von Ihnen in Gebrauch"]
 
 
@@ -79,7 +79,7 @@ def test_the_policy_s_zone_is_named_where_the_workstation_s_clock_shows_another_
     assert words.state(webdev(NOON), NOW) == f"open until Mon 12:00{suffix}"
     assert words.state(webdev(opens=NOON + DAY), NOW) == f"closed, next Tue 12:00{suffix}"
     assert words.closing_soon(webdev(NOON), NOON - 60) == (
-        f"webdev closes in 1 minute, at 12:00{suffix}")
+        f"webdev closes in 1 minute, at 12:00{suffix}.")
 
 
 def test_a_zone_that_differs_in_summer_alone_is_named_in_summer_alone() -> None:
