@@ -235,7 +235,7 @@ Argumente:
 Optionen:
   -h, --help  diese Hilfe zeigen
   --list      Ihre Konsolen und deren Zeiten zeigen
-  --print     den Befehl zeigen, der ausgeführt würde, und ihn nicht ausführen
+  --print     den Befehl zeigen, statt ihn auszuführen
 
 Ohne KONSOLE öffnet es die, die jetzt offen ist, oder lässt Sie wählen.
 """

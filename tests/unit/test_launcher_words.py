@@ -55,13 +55,13 @@ def test_german() -> None:
     assert said() == [
         "offen bis Mo 12:00",
         "offen",
-        "geschlossen, nächste Zeit Mi 02.12.2026 12:00",
+        "geschlossen bis Mi 02.12.2026 12:00",
         "Hallo maggie: webdev auf mysrv wird geöffnet und bleibt bis Mo 12:00 offen.",
         "webdev ist jetzt nicht offen. Ihre nächste Zeit beginnt Di 12:00.",
         "webdev schließt in 1 Minute, um 12:00.",
         "webdev schließt in 10 Minuten, um 12:00.",
         "Ihre Zeit für webdev ist um 12:00 abgelaufen. Die nächste beginnt Mi 08:00.",
-        "webdev  mysrv  offen bis Mo 12:00  von Ihnen in Gebrauch"]
+        "webdev  mysrv  offen bis Mo 12:00  von Ihnen geöffnet"]
 
 
 def test_a_clock_of_twelve_hours_and_the_american_date() -> None:
