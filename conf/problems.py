@@ -10,6 +10,16 @@ def printable(text: str) -> str:
                    else character.encode("unicode_escape").decode() for character in text)
 
 
+def how_many(count: int, what: str) -> str:
+    """Like ``1 error``, ``2 errors``."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def counted_errors(count: int) -> str:
+    """So many errors of a policy that is usable all the same, for a person."""
+    return f"{how_many(count, 'error')}; an entry with an error is skipped"
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """A place in a file; line and column count from 1."""

@@ -25,6 +25,7 @@ from conf.lint.names import Accounts, unknown_accounts
 from conf.lookup import stamp
 from conf.model import ParsedPolicy, Policy
 from conf.parser import parse_files
+from conf.problems import counted_errors, how_many
 from conf.sources import Content, directory_of, read_trusted, with_file
 from pam_spice import paths
 
@@ -32,6 +33,9 @@ _DRAFTS = "/var/tmp"  # noqa: S108  mkdtemp makes a directory of our own in it; 
 _ACL = "system.posix_acl_access"
 _SPAN = 28 * 86400  # seconds; the words, which alone are shown, reach further
 _MOST_LINES = 40
+_WAYS_OUT = ("q", "quit", "x", "exit")
+"""As small letters alone: x is visudo's word for this, and its Q saves."""
+
 _NEW_FILE = b"# servers, consoles, calendars, windows and grants, as in policy.yaml\n"
 
 Editor = Callable[[str], int]
@@ -219,13 +223,13 @@ class Editing:
                 if problem.mark.file == self.target.path or problem not in known]
         self._say_some([str(problem) for problem in ours])
         if len(ours) < len(new.problems):
-            self._say(f"errors in other files, as before: {len(new.problems) - len(ours)}, "
-                      f"see pam-spice check")
+            self._say(f"{how_many(len(new.problems) - len(ours), 'error')} in other files, as "
+                      f"before: see pam-spice check")
         if new.policy is None:
             self._say("SO NOTHING OF THE POLICY CAN BE USED: whoever logs in from now on gets no "
                       "console, until that is mended; what is guarded stays guarded")
         elif ours:
-            self._say(f"errors: {len(ours)}; an entry with an error is skipped: it grants nothing")
+            self._say(counted_errors(len(ours)))
         return bool(ours)
 
     def _show_changes(self, old: ParsedPolicy, new: ParsedPolicy) -> None:
@@ -281,8 +285,12 @@ class Editing:
                 return _Answer.SAVE
             if given.lower() in ("e", "edit"):
                 return _Answer.EDIT
-            if given.lower() in ("d", "drop"):
+            if given.lower() in ("d", "drop") or given in _WAYS_OUT:
                 return _Answer.DROP
+            self._say("  e  edit the text again")
+            self._say(f"  d  drop the edit: {self.target.path} stays as it is; q and x do so too")
+            self._say("  S  save it anyway, with what is said above; s does not" if is_risky else
+                      "  s  save it")
 
     def _save(self, text: bytes, disk: _OnDisk) -> None:
         path = self.target.path

@@ -8,7 +8,7 @@ from datetime import datetime, tzinfo
 from enum import Enum
 from typing import Any
 
-from conf.problems import printable
+from conf.problems import how_many, printable
 from pam_spice import landlock, paths
 
 Document = dict[str, Any]
@@ -72,7 +72,7 @@ def health(document: Document) -> str:
         parts.append("watcher running")
     count = len((document["doctor"] or {"findings": []})["findings"])
     return f"well: {', '.join(parts)}" + (
-        f"; but the doctor has {_findings(count)}" if count else "")
+        f"; but the doctor has {how_many(count, 'finding')}" if count else "")
 
 
 def render(document: Document, refused: Sequence[str] | None,
@@ -104,13 +104,10 @@ def _doctor(doctor: Document | None, zone: tzinfo | None) -> list[Line]:
     """Nothing, where it found nothing but notes: what is wrong with us is told by ``faults``."""
     if doctor is None or not doctor["findings"]:
         return []
-    return [(f"doctor: {_findings(len(doctor['findings']))} at {moment(doctor['looked'], zone)}, "
-             f"what helps: pam-spice doctor", Tone.BAD),
+    count = how_many(len(doctor["findings"]), "finding")
+    return [(f"doctor: {count} at {moment(doctor['looked'], zone)}, what helps: pam-spice doctor",
+             Tone.BAD),
             *((f"  {each['code']} {each['fact']}", Tone.BAD) for each in doctor["findings"])]
-
-
-def _findings(count: int) -> str:
-    return f"{count} finding{'' if count == 1 else 's'}"
 
 
 def _guard(document: Document) -> list[Line]:
@@ -191,8 +188,8 @@ def _connections(connections: list[Document], zone: tzinfo | None) -> list[Line]
         end = f"{one['address']} port {one['port']}"
         lines.append((
             f"  {' or '.join(one['consoles']) or end}: "
-            f"{one['user'] if one['user'] is not None else one['uid']}, {len(same)} "
-            f"connection{'s' if len(same) != 1 else ''}"
+            f"{one['user'] if one['user'] is not None else one['uid']}, "
+            f"{how_many(len(same), 'connection')}"
             + (f" to {end}" if one["consoles"] else "")
             + (f", by {one['program']} (pid {one['pid']}, running since "
                f"{moment(one['since'], zone)})" if one["pid"] is not None

@@ -11,7 +11,7 @@ from conf.lint.findings import Finding
 from conf.lint.written import look_through
 from conf.model import Policy
 from conf.parser import parse_files
-from conf.problems import Problem, printable
+from conf.problems import Problem, counted_errors, how_many, printable
 from conf.sources import Content
 from pam_spice.verbs import NO, USAGE, YES, add_common, print_json, read_contents
 
@@ -57,9 +57,9 @@ def run(arguments: argparse.Namespace) -> int:
         print("this policy grants nothing", file=sys.stderr)
     elif status == YES:
         policy = parsed.policy
-        print(f"fine: {_plural(len(policy.servers), 'server')}, "
-              f"{_plural(len(policy.consoles), 'console')}, "
-              f"{_plural(len(policy.grants), 'grant')}")
+        print(f"fine: {how_many(len(policy.servers), 'server')}, "
+              f"{how_many(len(policy.consoles), 'console')}, "
+              f"{how_many(len(policy.grants), 'grant')}")
     else:
         print(_count(len(parsed.problems), len(findings)), file=sys.stderr)
     return status
@@ -71,7 +71,7 @@ def _print_problems(problems: Sequence[Problem]) -> None:
     for problem in own[:_MOST]:
         print(problem, file=sys.stderr)
     if len(own) > _MOST:
-        print(f"and {_plural(len(own) - _MOST, 'error')} more; --json prints all",
+        print(f"and {how_many(len(own) - _MOST, 'error')} more; --json prints all",
               file=sys.stderr)
     places: dict[str, list[str]] = {}
     for problem in problems:
@@ -113,14 +113,10 @@ class _Lines:
 def _count(problems: int, findings: int) -> str:
     parts = []
     if problems:
-        parts.append(f"{_plural(problems, 'error')}; an entry with an error is skipped")
+        parts.append(counted_errors(problems))
     if findings:
-        parts.append(f"{_plural(findings, 'finding')}; {_LINT_PAGE} explains each code")
+        parts.append(f"{how_many(findings, 'finding')}; {_LINT_PAGE} explains each code")
     return "; ".join(parts)
-
-
-def _plural(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _problem(problem: Problem) -> dict[str, object]:

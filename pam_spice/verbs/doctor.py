@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from conf.lookup import CompiledPolicy, Unusable
-from conf.problems import printable
+from conf.problems import how_many, printable
 from conf.sources import directory_of, paths_of
 from pam_spice import journal, pamstack, paths
 from pam_spice.doctor import Look
@@ -161,7 +161,6 @@ def _print(mended: Sequence[Mended], findings: Sequence[Finding]) -> None:
         print(f"{'note ' if finding.is_note else ''}{finding}")
     count = sum(not finding.is_note for finding in findings)
     if count:
-        print(f"{count} finding{'' if count == 1 else 's'}; {paths.PREFIX}/docs/doctor.md explains "
-              f"each code")
+        print(f"{how_many(count, 'finding')}; {paths.PREFIX}/docs/doctor.md explains each code")
     else:
         print("fine")

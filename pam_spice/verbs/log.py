@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
-from conf.problems import printable
+from conf.problems import how_many, printable
 from pam_spice.auditlog import Event, NoJournal, Reach, Reader, journal_lines
 from pam_spice.naming import granted_consoles, user_of, viewer_gid
 from pam_spice.verbs import USAGE, YES, UsageError, need_root, parse_instant, zone_of_policy
@@ -95,7 +95,7 @@ def in_a_line(event: Event, zone: tzinfo | None = None) -> str:
         text = _in_words(event.consoles, when, zone)
         facts += [f"session {_name(event.session)}"] if event.session else []
         if event.count is not None:
-            facts.append(f"{event.count} connection{'s' if event.count != 1 else ''}")
+            facts.append(how_many(event.count, "connection"))
         if event.reason is not None:
             facts.append(_words(event.reason) if event.by is None else _quoted(event.reason))
         facts += [f"by {_name(event.by)}"] if event.by else []

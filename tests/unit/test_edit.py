@@ -14,7 +14,7 @@ import pytest
 
 from conf.files import FileRefused
 from conf.lint.names import Accounts
-from pam_spice import paths
+from pam_spice import cli, paths
 from pam_spice.editing import Editing, EditorFailed, Outcome, target_of
 from pam_spice.linting import SystemAccounts
 from pam_spice.run import CommandFailed, run_interactive
@@ -146,11 +146,52 @@ def test_no_change_asks_nothing_and_writes_nothing(room: Path) -> None:
 
 def test_one_can_edit_again_and_drop(room: Path) -> None:
     person = Person([LESS, lambda draft: draft.write_text(draft.read_text() + "#\n") and 0],
-                    ["e", "", "x", "drop"])
+                    ["e", "", "?", "drop"])
     assert edited(room, person) == Outcome.DROPPED
     assert person.drafts[0] == person.drafts[1]
     assert policy(room) == POLICY
     assert drafts(room) == []
+
+
+@pytest.mark.parametrize("answer", ["?", "help", "Q", "X", "y", "", "save it"])
+def test_what_is_no_answer_lists_the_answers_and_what_each_does(room: Path, answer: str) -> None:
+    """Q too: with visudo it saves."""
+    person = Person([LESS], [answer, "d"])
+    assert edited(room, person) == Outcome.DROPPED
+    question, *told, again = person.said[2:-1]
+    assert question == again
+    assert told == ["  e  edit the text again",
+                    f"  d  drop the edit: {room / 'policy.yaml'} stays as it is; q and x do so too",
+                    "  s  save it"]
+
+
+def test_of_a_risk_the_list_has_the_capital_s_alone(room: Path) -> None:
+    person = Person([BAD], ["s", "d"])
+    edited(room, person)
+    assert [line for line in person.said if line.startswith(("  s", "  S"))] == [
+        "  S  save it anyway, with what is said above; s does not"]
+
+
+@pytest.mark.parametrize("answer", ["q", "x", "quit", "exit", "d", "D", "drop"])
+@pytest.mark.parametrize("text", [LESS, BAD])
+def test_a_way_out_keeps_the_policy_as_it_was(room: Path, answer: str, text: str) -> None:
+    person = Person([text], [answer])
+    assert edited(room, person) == Outcome.DROPPED
+    assert policy(room) == POLICY
+    assert drafts(room) == []
+    assert person.said[-1] == f"dropped; {room / 'policy.yaml'} is as it was"
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_errors_are_counted_in_the_words_of_check(
+        room: Path, count: int, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = POLICY + "  - {user: x, console: nosuch}\n" * count
+    person = Person([bad], ["S"])
+    edited(room, person)
+    assert cli.main(["check", "--policy", str(room / "policy.yaml")]) == 1
+    words = capsys.readouterr().err.splitlines()[-1]
+    assert words.startswith("2 errors; " if count > 1 else "1 error; ")
+    assert words in person.said
 
 
 def test_the_draft_has_the_file_s_name_and_is_nobody_else_s(room: Path) -> None:
@@ -221,7 +262,7 @@ def test_errors_that_other_files_had_before_are_counted_and_don_t_ask_for_more(
     (room / "policy.d/a.yaml").write_text("grants: [{user: x, console: nosuch}]\n")
     person = Person([LESS], ["s"])
     assert edited(room, person) == Outcome.SAVED
-    assert "errors in other files, as before: 1" in person.text
+    assert "1 error in other files, as before: see pam-spice check" in person.said
     assert "nosuch" not in person.text
 
 
