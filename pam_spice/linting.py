@@ -25,6 +25,11 @@ from session.eligibility import is_ordinary
 RESOLVE_SECONDS = 10.0
 """How long all host names together are waited for."""
 
+_THERE = "ca-cert.pem in /etc/pki/qemu, or where spice_tls_x509_cert_dir of its qemu.conf says"
+"""Of the server. docs/server.md has the first of these; libvirt's own default is another."""
+
+_ANEW = f"copy it anew from the server: {_THERE}"
+
 _MAX_CA_BYTES = 4 * 1024 * 1024  # Debian's bundle of all public ones has 220 KB
 _AT_ONCE = 16  # host names
 
@@ -76,8 +81,7 @@ def read_ca(path: str) -> CaFault | CaSpans:
         # O_NONBLOCK: a FIFO in this place must not hang the command.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
-        return CaFault(Code.CA_MISSING, "does not exist here",
-                       "put the certificate of the CA there that signed the server's")
+        return CaFault(Code.CA_MISSING, "does not exist here", f"copy it from the server: {_THERE}")
     except OSError as error:
         return CaFault(Code.CA_UNREADABLE, f"can't be read: {error.strerror}",
                        f"chmod a+r {path}, and a+x each directory above it")
@@ -90,29 +94,40 @@ def read_ca(path: str) -> CaFault | CaSpans:
                            f"(mode {stat.S_IMODE(found.st_mode):04o})", f"chmod a+r {path}")
         data = read_all(descriptor, _MAX_CA_BYTES)
     except (OSError, ValueError) as error:
-        return CaFault(Code.CA_UNREADABLE, f"can't be read: {error}", "put the CA's file there")
+        return CaFault(Code.CA_UNREADABLE, f"can't be read: {error}", _ANEW)
     finally:
         os.close(descriptor)
-    return certificate_spans(data)
+    return certificate_spans(data, path)
 
 
-def certificate_spans(data: bytes) -> CaFault | CaSpans:
-    """The same of a file's content."""
+def certificate_spans(data: bytes, path: str) -> CaFault | CaSpans:
+    """The same of the content of that file."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which trusts no CA of its own
     try:
         # What stands around the certificates is of no matter, and Python lets no umlaut through.
         context.load_verify_locations(cadata=data.decode("ascii", "replace").replace(
             "\N{REPLACEMENT CHARACTER}", "?"))
     except (ssl.SSLError, ValueError):
+        if _is_der(data):
+            # openssl has read all of it before it opens what it writes.
+            return CaFault(Code.CA_UNUSABLE, "is in DER form, and the viewer reads PEM alone",
+                           f"openssl x509 -inform der -in {path} -out {path}")
         return CaFault(Code.CA_UNUSABLE, "holds no certificate in PEM form, or a damaged one",
-                       "write it anew: openssl x509 -in CERTIFICATE -outform pem")
+                       _ANEW)
     spans = [(ssl.cert_time_to_seconds(str(each["notBefore"])),
               ssl.cert_time_to_seconds(str(each["notAfter"])))
              for each in context.get_ca_certs()]
     if not spans:
-        return CaFault(Code.CA_UNUSABLE, "holds certificates, but none of a CA",
-                       "put the certificate of the CA there that signed the server's")
+        return CaFault(Code.CA_UNUSABLE, "holds certificates, but none of a CA", _ANEW)
     return tuple(spans)
+
+
+def _is_der(data: bytes) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=data)
+    except (ssl.SSLError, ValueError):
+        return False
+    return True
 
 
 def _is_readable_for_viewer(descriptor: int, found: os.stat_result) -> bool:

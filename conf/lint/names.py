@@ -8,6 +8,8 @@ from conf.lint.findings import Code, Finding
 from conf.lint.written import Written
 from conf.model import Grant, Policy, Subject, SubjectKind
 
+_RIGHT = "mend the name; if it is right, a directory may be away"
+
 
 class Accounts(Protocol):
     """What is known of users and groups, by name."""
@@ -71,10 +73,10 @@ def unknown_accounts(policy: Policy, accounts: Accounts) -> Iterator[Finding]:
         if subject.kind == SubjectKind.GROUP:
             if not accounts.has_group(name):
                 yield Finding(Code.UNKNOWN_GROUP, grant.mark, f"there is no group {name!r} here",
-                              f"see `getent group {_word(name)}`; a directory may be away just now")
+                              f"{_RIGHT}: `getent group {_word(name)}` prints it once it is back")
         elif not accounts.has_user(name):
             yield Finding(Code.UNKNOWN_USER, grant.mark, f"there is no user {name!r} here",
-                          f"see `getent passwd {_word(name)}`; a directory may be away just now")
+                          f"{_RIGHT}: `getent passwd {_word(name)}` prints it once it is back")
         elif not accounts.is_person(name):
             yield Finding(Code.NOT_A_PERSON, grant.mark,
                           f"{name!r} is no person's account: consoles open for none such",

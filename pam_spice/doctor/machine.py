@@ -19,7 +19,7 @@ def clock_findings(now: int) -> Iterator[Finding]:
     """Windows count by it, and no user can set it."""
     if now < FIRST_SANE_SECOND:
         yield Finding(Code.CLOCK_WRONG, "the clock says that it is before 2026: nothing opens",
-                      "set it: timedatectl set-time, or timedatectl set-ntp true")
+                      "timedatectl set-ntp true, or timedatectl set-time 'YYYY-MM-DD HH:MM:SS'")
         return
     try:
         said = run([_TIMEDATECTL, "show", "--property=NTPSynchronized", "--value"],
@@ -30,7 +30,8 @@ def clock_findings(now: int) -> Iterator[Finding]:
         return
     if said != b"yes":
         yield Finding(Code.CLOCK_ALONE, "nothing keeps the clock right: windows open and close by "
-                      "it", "timedatectl set-ntp true (apt install systemd-timesyncd)")
+                      "it", "timedatectl set-ntp true; where it says that NTP is not supported, "
+                      "before it: apt install systemd-timesyncd")
 
 
 def zone_findings(policy: Policy | None, compiled: Iterable[str]) -> Iterator[Finding]:
@@ -41,7 +42,8 @@ def zone_findings(policy: Policy | None, compiled: Iterable[str]) -> Iterator[Fi
             load_zone(zone)
         except UnknownZone:
             yield Finding(Code.ZONE_MISSING, f"the system has no time zone {zone} any more, which "
-                          f"the policy counts in", "apt install --reinstall tzdata")
+                          f"the policy counts in",
+                          "apt install --reinstall tzdata; an old name: apt install tzdata-legacy")
     if policy is not None and not _is_same_zone(policy.timezone, local_zone_name()):
         yield Finding(Code.ZONE_OTHER, f"the policy counts in {policy.timezone}, this "
                       f"workstation's clock ({LOCALTIME}) shows {local_zone_name()}",

@@ -1,6 +1,7 @@
 """sudo: our rules are there, whole and read, and no other rule does what they guard."""
 
 import os
+import shlex
 import stat
 import time
 from collections.abc import Iterator, Sequence
@@ -102,9 +103,10 @@ def rule_findings(policy: CompiledPolicy | None, people: People,
                 continue
             command = sudolist.opening_command(entry, group, programs, own)
             if command is not None:
+                word = shlex.quote(sudolist.word_of(entry, command, group))
                 yield Finding(Code.SUDO_RULE, f"another rule of sudo opens the viewer or its group "
                               f"to {user}: {_rule(entry, command)}",
-                              f"take it out of sudo's rules (which file: grep -r {VIEWER_GROUP} "
+                              f"take it out of sudo's rules (which file: grep -rF {word} "
                               f"{SUDOERS} {_DROP_INS}; visudo -f FILE)")
         for each in sudolist.weakening(listing, (CONFINER,), sudoers.settings()):
             weak.setdefault(each, user)

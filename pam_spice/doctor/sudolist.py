@@ -129,6 +129,13 @@ def opening_command(entry: Entry, group: Collection[str], programs: Collection[s
     return next(iter(opens.values()), None)
 
 
+def word_of(entry: Entry, command: str, group: Collection[str]) -> str:
+    """A word by which such a rule is found in sudo's files: the group where the rule names it, else
+    what it lets run."""
+    named = [word for word in entry.groups if word in group and word != "ALL"]
+    return named[0] if named else _DIGEST.sub("", command).split(" ")[0]
+
+
 def _covers(command: str, program: str) -> bool:
     """Whether the command, as sudoers(5) writes it, can be that program with some arguments."""
     if command == "ALL":

@@ -8,6 +8,8 @@ from pam_spice.doctor.findings import FIX, Code, Finding, Piece
 from pam_spice.run import CommandFailed, run
 
 _PROPERTIES = "Id,LoadState,UnitFileState,ActiveState,FragmentPath,DropInPaths,ConditionResult"
+_ADMINS = ("/etc/systemd/system", "/run/systemd/system", "/etc/systemd/system.control",
+           "/run/systemd/system.control")
 _CHANGES_WHAT_IT_DOES = re.compile(
     r"^\s*(Exec\w+|Condition\w+|Assert\w+|Type|User|DynamicUser|RootDirectory|RootImage|Unit"
     r"|On\w+Sec|OnCalendar|OnClockChange|OnTimezoneChange|Path\w+|DirectoryNotEmpty|Restart)\s*=",
@@ -33,13 +35,14 @@ def unit_findings() -> Iterator[Finding]:
 
 def _unit(name: str, unit: dict[str, str]) -> Iterator[Finding]:
     if unit["LoadState"] == "masked" or unit["UnitFileState"].startswith("masked"):
+        where = " --runtime" if unit["UnitFileState"] == "masked-runtime" else ""
         yield Finding(Code.UNIT_MASKED, f"{name} is masked: it never runs",
-                      f"systemctl unmask {name}, then {FIX}")
+                      f"systemctl unmask{where} {name}; {FIX}")
         return
     if unit["LoadState"] != "loaded":
         yield Finding(Code.UNIT_MISSING, f"systemd can't use {name}: {unit['LoadState']}",
-                      "install pam-spice anew (apt install --reinstall pam-spice, or pam-spice "
-                      "setup from its checkout)")
+                      "install pam-spice anew: apt install --reinstall ./pam-spice_*_all.deb, or "
+                      "in its checkout python3 -m pam_spice setup")
         return
     if name in installing.UNITS:
         if unit["UnitFileState"] != "enabled":
@@ -58,7 +61,18 @@ def _unit(name: str, unit: dict[str, str]) -> Iterator[Finding]:
         changed.append(unit["FragmentPath"])
     for path in changed:
         yield Finding(Code.UNIT_OVERRIDDEN, f"{path} changes what {name} does",
-                      f"look at it: systemctl cat {name}; back to ours: systemctl revert {name}")
+                      f"look at it: systemctl cat {name}; back to ours: {_way_back(name, path)}"
+                      # Of the guard's nothing runs: it has loaded its file at boot.
+                      + ("" if name == installing.UNITS[0] else f"; systemctl try-restart {name}"))
+
+
+def _way_back(name: str, path: str) -> str:
+    """systemctl(1): revert deletes what is the admin's and of that unit alone. Not what is for
+    several units, as in service.d, and nothing of /usr."""
+    directory, _, last = path.rpartition("/")
+    if last == name or directory in {f"{each}/{name}.d" for each in _ADMINS}:
+        return f"systemctl revert {name}"
+    return f"take it out of {path}; systemctl daemon-reload"
 
 
 def _changes_it(path: str) -> bool:

@@ -24,6 +24,8 @@ LOGIN = "/etc/pam.d/login"
 COMMON = "/etc/pam.d/common-session"
 CA = "/etc/pam-spice/mysrv-ca.pem"
 
+AS_TOLD = "as told"
+
 
 @dataclass(frozen=True)
 class Drift:
@@ -32,6 +34,8 @@ class Drift:
     code: Code
     make: str
     mend: str = ""
+    """``AS_TOLD``: the remedy, typed as it stands."""
+
     fact: str = ""
     """A pattern of what is told."""
     others: frozenset[Code] = frozenset()
@@ -74,7 +78,7 @@ DRIFTS = [
           fact="^myself is"),
     Drift(Code.GROUP_FIRST, "usermod -g spicegrp mybro", "usermod -g mybro mybro",
           fact="of mybro,"),
-    Drift(Code.GROUP_PASSWORD, "echo spicegrp:secret | chgpasswd", "gpasswd -r spicegrp"),
+    Drift(Code.GROUP_PASSWORD, "echo spicegrp:secret | chgpasswd", AS_TOLD),
     Drift(Code.GROUP_SHARED, "groupadd -o -g $(getent group spicegrp | cut -d: -f3) twin",
           "groupdel twin", fact="group twin"),
     Drift(Code.SUDOERS_MISSING, "rm /etc/sudoers.d/pam-spice"),
@@ -124,6 +128,10 @@ DRIFTS = [
     Drift(Code.UNIT_MASKED, f"mv {SYSTEM}/{UNIT} /root; ln -s /dev/null {SYSTEM}/{UNIT}; "
           "systemctl daemon-reload", f"mv /root/{UNIT} {SYSTEM}; systemctl daemon-reload",
           fact=UNIT),
+    Drift(Code.UNIT_MASKED, f"mv {SYSTEM}/{UNIT} /root; ln -s /dev/null "
+          f"/run/systemd/system/{UNIT}; systemctl daemon-reload",
+          f"systemctl unmask --runtime {UNIT}; mv /root/{UNIT} {SYSTEM}; systemctl daemon-reload",
+          fact=UNIT),
     Drift(Code.UNIT_DISABLED, "systemctl disable pam-spice-guard.service",
           fact="pam-spice-guard.service is disabled"),
     Drift(Code.UNIT_STOPPED, "systemctl stop pam-spice-watch.service",
@@ -143,9 +151,8 @@ DRIFTS = [
           "/etc/pam-spice/policy.yaml; pam-spice reconcile",
           "sed -i /nowhere/d /etc/pam-spice/policy.yaml; pam-spice reconcile", is_held=False),
     Drift(Code.POLICY_STALE, "echo '# a word' >>/etc/pam-spice/policy.yaml"),
-    Drift(Code.CA_UNUSABLE, f"chmod 600 {CA}", f"chmod 644 {CA}", fact="mode 0600"),
-    Drift(Code.CA_UNUSABLE, "chmod 700 /etc/pam-spice", "chmod 755 /etc/pam-spice",
-          fact="/etc/pam-spice lets"),
+    Drift(Code.CA_UNUSABLE, f"chmod 600 {CA}", AS_TOLD, fact="mode 0600"),
+    Drift(Code.CA_UNUSABLE, "chmod 700 /etc/pam-spice", AS_TOLD, fact="/etc/pam-spice lets"),
     Drift(Code.CA_UNUSABLE, f"mv {CA} /root", f"mv /root/mysrv-ca.pem {CA}", fact="does not exist"),
     Drift(Code.HOST_ELSEWHERE, "cp /etc/hosts /root; sed -i s/192.168.2.2/192.168.2.3/ /etc/hosts",
           "cat /root/hosts >/etc/hosts", fact=r"also leads to 192\.168\.2\.3"),
@@ -234,7 +241,7 @@ def test_drift_is_found_and_its_remedy_ends_it(box: Workstation, drift: Drift) -
     assert found, told
     assert codes(told) == {drift.code, *drift.others} - {Code.CLOCK_ALONE}, told
     if drift.mend:
-        box.shell(drift.mend)
+        box.shell(drift.mend if drift.mend != AS_TOLD else found[0]["remedy"])
     else:
         assert found[0]["mendable"]
         wait_until("it is mended", lambda: found[0]["fact"] not in {

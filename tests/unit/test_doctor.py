@@ -24,8 +24,9 @@ from pam_spice import (
     sockets,
 )
 from pam_spice.desired import FIRST_SANE_SECOND
-from pam_spice.doctor import machine, mend, pam, policy
+from pam_spice.doctor import machine, mend, pam, policy, units
 from pam_spice.doctor.findings import Code, Finding, Piece
+from pam_spice.run import Completed
 from pam_spice.verbs import doctor as verb
 from pam_spice.verbs import status as status_verb
 from tests.unit.support import NOON, policy_of
@@ -46,6 +47,79 @@ def codes(findings: Iterable[Finding]) -> list[Code]:
 
 def test_a_clock_that_has_lost_its_battery_is_found() -> None:
     assert codes(machine.clock_findings(FIRST_SANE_SECOND - 1)) == [Code.CLOCK_WRONG]
+
+
+def test_a_clock_is_set_by_what_is_said_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """timedatectl set-time alone sets nothing, and set-ntp needs somebody who speaks NTP."""
+    monkeypatch.setattr(machine, "run", lambda *_, **__: Completed(0, b"no\n", ""))
+    wrong, = machine.clock_findings(FIRST_SANE_SECOND - 1)
+    alone, = machine.clock_findings(NOON)
+    assert wrong.remedy == ("timedatectl set-ntp true, or timedatectl set-time "
+                            "'YYYY-MM-DD HH:MM:SS'")
+    assert alone.remedy == ("timedatectl set-ntp true; where it says that NTP is not supported, "
+                            "before it: apt install systemd-timesyncd")
+
+
+def test_of_a_lost_zone_both_packages_are_named_that_may_have_it(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    """Debian 13 has zones by their old names in a package of its own."""
+    monkeypatch.setattr(machine, "local_zone_name", lambda: "UTC")
+    found, = machine.zone_findings(None, ["US/Nowhere"])
+    assert found.code == Code.ZONE_MISSING
+    assert found.remedy == "apt install --reinstall tzdata; an old name: apt install tzdata-legacy"
+
+
+UNIT = {"LoadState": "loaded", "UnitFileState": "enabled", "ActiveState": "active",
+        "FragmentPath": "/usr/lib/systemd/system/pam-spice-watch.service", "DropInPaths": "",
+        "ConditionResult": "yes"}
+WATCH = "pam-spice-watch.service"
+
+
+@pytest.mark.parametrize(("state", "command"), [
+    ("masked", "systemctl unmask"), ("masked-runtime", "systemctl unmask --runtime")])
+def test_a_mask_is_taken_off_where_it_is(state: str, command: str) -> None:
+    found, = units._unit(WATCH, UNIT | {"LoadState": "masked", "UnitFileState": state})
+    assert found.code == Code.UNIT_MASKED
+    assert found.remedy == f"{command} {WATCH}; pam-spice doctor --fix"
+
+
+def test_a_unit_that_is_missing_comes_from_the_package_s_file() -> None:
+    """No archive has pam-spice, from which apt could take it anew by its name."""
+    found, = units._unit(WATCH, UNIT | {"LoadState": "not-found"})
+    assert found.code == Code.UNIT_MISSING
+    assert "apt install --reinstall ./pam-spice_*_all.deb" in found.remedy
+
+
+@pytest.mark.parametrize("directory", ["/etc/systemd/system", "/run/systemd/system"])
+def test_what_is_the_unit_s_own_change_is_reverted_and_what_runs_is_restarted(
+        directory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(units, "_changes_it", lambda _: True)
+    path = f"{directory}/{WATCH}.d/a.conf"
+    found, = units._unit(WATCH, UNIT | {"DropInPaths": path})
+    assert found.code == Code.UNIT_OVERRIDDEN
+    assert found.remedy == (f"look at it: systemctl cat {WATCH}; back to ours: systemctl revert "
+                            f"{WATCH}; systemctl try-restart {WATCH}")
+
+
+def test_of_the_guard_nothing_runs_that_could_be_restarted(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(units, "_changes_it", lambda _: True)
+    name = "pam-spice-guard.service"
+    found, = units._unit(name, UNIT | {"DropInPaths": f"/etc/systemd/system/{name}.d/a.conf"})
+    assert found.remedy.endswith(f"back to ours: systemctl revert {name}")
+
+
+@pytest.mark.parametrize("directory", ["/etc/systemd/system/service.d",
+                                       "/etc/systemd/system/pam-.service.d",
+                                       f"/usr/lib/systemd/system/{WATCH}.d"])
+def test_a_change_that_revert_leaves_is_to_be_taken_out_by_hand(
+        directory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """tests/kernel/test_remedies.py asks systemctl itself."""
+    monkeypatch.setattr(units, "_changes_it", lambda _: True)
+    found, = units._unit(WATCH, UNIT | {"DropInPaths": f"{directory}/a.conf"})
+    assert found.remedy == (f"look at it: systemctl cat {WATCH}; back to ours: take it out of "
+                            f"{directory}/a.conf; systemctl daemon-reload; systemctl try-restart "
+                            f"{WATCH}")
 
 
 def test_a_kernel_without_landlock_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

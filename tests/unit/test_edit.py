@@ -107,7 +107,8 @@ def test_a_name_that_nobody_has_here_is_told_before_it_is_saved(room: Path) -> N
     assert person.said[:3] == [
         "from the next session on:", "  megsie gains webdev on Wednesdays",
         "there is no user 'megsie' here\n"
-        "  see `getent passwd megsie`; a directory may be away just now"]
+        "  mend the name; if it is right, a directory may be away: `getent passwd megsie` prints "
+        "it once it is back"]
     assert "maggie" not in person.text
 
 

@@ -10,7 +10,7 @@ from conf.lint.endpoints import CaFault, CaSpans, ReadCa, Resolved
 from conf.lint.findings import Code, Finding
 from conf.lint.written import look_through
 from conf.parser import parse_files
-from pam_spice.linting import certificate_spans
+from pam_spice.linting import certificate_spans, read_ca
 from tests.unit.support import NOON
 
 _TEXT = (Path(__file__).parents[2] / "docs/lint.md").read_text()
@@ -20,11 +20,10 @@ _DAY = 86400
 _GOOD: CaSpans = ((NOON - 100 * _DAY, NOON + 1000 * _DAY),)
 
 CA_FILES: dict[Code, CaFault | CaSpans] = {
-    Code.CA_MISSING: CaFault(Code.CA_MISSING, "does not exist here",
-                             "put the certificate of the CA there that signed the server's"),
+    Code.CA_MISSING: read_ca("/nowhere/mysrv-ca.pem"),
     Code.CA_UNREADABLE: CaFault(Code.CA_UNREADABLE, "can't be read by users (mode 0600)",
                                 "chmod a+r /etc/pam-spice/mysrv-ca.pem"),
-    Code.CA_UNUSABLE: certificate_spans(b"nothing"),
+    Code.CA_UNUSABLE: certificate_spans(b"nothing", ""),
     Code.CA_EXPIRED: ((NOON - 100 * _DAY, NOON),),
     Code.CA_EXPIRES_SOON: ((NOON - 100 * _DAY, NOON + 30 * _DAY),),
     Code.CA_NOT_YET_VALID: ((NOON + 1, NOON + 1000 * _DAY),),
@@ -72,8 +71,8 @@ def findings(code: Code, example: str) -> tuple[list[Finding], dict[str, str]]:
     parsed = parse_files(contents)
     assert parsed.problems == ()
     assert parsed.policy is not None
-    read_ca: ReadCa = lambda _: CA_FILES.get(code, _GOOD)  # noqa: E731
-    return lint(parsed.policy, look_through(contents), NOON, Office(), read_ca,
+    ask_ca: ReadCa = lambda _: CA_FILES.get(code, _GOOD)  # noqa: E731
+    return lint(parsed.policy, look_through(contents), NOON, Office(), ask_ca,
                 RESOLVED.get(code, {})), files
 
 

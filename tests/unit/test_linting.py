@@ -46,6 +46,8 @@ ua0wDAYDVR0TAQH/BAIwADAKBggqhkjOPQQDAgNIADBFAiB9uU3HeQD9g3AFrfOw
 -----END CERTIFICATE-----
 """
 DAMAGED = CA[:100] + "AAAA" + CA[104:]
+DER = b64decode("".join(CA.split("\n")[1:-2]))
+FILE = "/etc/pam-spice/mysrv-ca.pem"
 
 
 # CA files
@@ -54,17 +56,34 @@ DAMAGED = CA[:100] + "AAAA" + CA[104:]
     CA, f"subject=/CN=B\N{LATIN SMALL LETTER U WITH DIAERESIS}ro\n{CA}trailing text\n", CA * 2,
     NO_CA + CA, CA.replace("\n", "\r\n")])
 def test_a_ca_s_certificate_is_found_whatever_stands_around_it(text: str) -> None:
-    assert certificate_spans(text.encode()) == (CA_SPAN,)
+    assert certificate_spans(text.encode(), FILE) == (CA_SPAN,)
 
 
 @pytest.mark.parametrize("data", [
     b"", b"\0" * 100, b"hello", NO_CA.encode(), DAMAGED.encode(), CA.encode()[:-40],
-    CA.encode() + DAMAGED.encode(),
-    b64decode("".join(CA.split("\n")[1:-2]))])  # DER: the viewer reads PEM alone
+    CA.encode() + DAMAGED.encode(), DER])  # the viewer reads PEM alone
 def test_what_the_viewer_can_t_use_as_a_ca_is_unusable(data: bytes) -> None:
-    outcome = certificate_spans(data)
+    outcome = certificate_spans(data, FILE)
     assert isinstance(outcome, CaFault)
     assert outcome.code == Code.CA_UNUSABLE
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", NO_CA.encode(), CA.encode()[:-40],
+                                  DER[:-1], DER + b"x"])
+def test_of_what_is_no_ca_s_certificate_it_is_said_which_file_of_the_server_s_is_one(
+        data: bytes) -> None:
+    outcome = certificate_spans(data, FILE)
+    assert isinstance(outcome, CaFault)
+    assert outcome.remedy == ("copy it anew from the server: ca-cert.pem in /etc/pki/qemu, or "
+                              "where spice_tls_x509_cert_dir of its qemu.conf says")
+
+
+def test_the_remedy_of_der_is_the_command_that_turns_the_file_itself_into_pem() -> None:
+    """tests/lab/test_doctor.py types it."""
+    outcome = certificate_spans(DER, FILE)
+    assert isinstance(outcome, CaFault)
+    assert outcome.fact == "is in DER form, and the viewer reads PEM alone"
+    assert outcome.remedy == f"openssl x509 -inform der -in {FILE} -out {FILE}"
 
 
 def fault_of(path: Path) -> Code:

@@ -16,6 +16,7 @@ from pam_spice.doctor.sudolist import (
     opening_command,
     parse_listing,
     weakening,
+    word_of,
 )
 
 GROUP = {"spicegrp", "ALL", "#997"}
@@ -52,6 +53,18 @@ def test_our_own_command_is_written_as_sudo_lists_it() -> None:
     grant = GrantLine("user:myself", "debianx", "mysrv", "mysrv", 20002, ("192.168.2.2",),
                       "/etc/pam-spice/mysrv-ca.pem", None, "policy.yaml:1")
     assert sudoers.command_of(grant) == OWN
+
+
+@pytest.mark.parametrize(("groups", "command", "word"), [
+    (("spicegrp",), "/usr/bin/less", "spicegrp"), (("#997",), "ALL", "#997"),
+    (("mybro", "spicegrp"), "/usr/bin/less -R", "spicegrp"),
+    ((), "/usr/bin/remote-*", "/usr/bin/remote-*"), (("ALL",), "/usr/bin/less -R", "/usr/bin/less"),
+    (("ALL",), "ALL", "ALL"),
+    ((), "sha256:AAA /usr/bin/less", "/usr/bin/less")])
+def test_a_rule_is_looked_for_by_a_word_that_stands_in_it(groups: tuple[str, ...], command: str,
+                                                          word: str) -> None:
+    """Not each names the viewer's group; our own file does, and would be all that is found."""
+    assert word_of(Entry(("root",), groups, (), (command,)), command, GROUP) == word
 
 
 def test_who_may_do_nothing_has_no_rules() -> None:

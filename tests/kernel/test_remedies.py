@@ -1,0 +1,84 @@
+"""Remedies that are commands, typed as they stand: each mends what it is said of."""
+
+import os
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from conf.lint.endpoints import CaFault
+from pam_spice.doctor import units
+from pam_spice.linting import read_ca
+from tests.kernel import namespace as ns
+from tests.unit.test_doctor import UNIT, WATCH
+from tests.unit.test_linting import CA_SPAN, DER
+
+ROOT = Path("/run/root")
+OURS = f"usr/lib/systemd/system/{WATCH}"
+
+
+def typed(remedy: str) -> None:
+    """systemd's units are those of a directory."""
+    command = remedy.replace("systemctl ", f"systemctl --root={ROOT} ")
+    subprocess.run(["sh", "-ec", command], check=True, capture_output=True, timeout=30)
+
+
+def install() -> None:
+    for directory in ("etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system"):
+        (ROOT / directory).mkdir(parents=True)
+    (ROOT / OURS).write_text("[Service]\nExecStart=/bin/true\n")
+
+
+def below(directory: str) -> list[str]:
+    return sorted(str(path.relative_to(ROOT)) for path in (ROOT / directory).rglob("*")
+                  if not path.is_dir())
+
+
+def test_a_ca_file_in_der_form_is_good_then_and_as_readable_as_before() -> None:
+    path = Path("/run/ca.pem")
+    path.write_bytes(DER)
+    path.chmod(0o664)
+    os.chown(path, ns.USERS["anne"], 0)
+    fault = read_ca(str(path))
+    assert isinstance(fault, CaFault)
+    typed(fault.remedy)
+    assert read_ca(str(path)) == (CA_SPAN,)
+    found = path.stat()
+    assert (stat.S_IMODE(found.st_mode), found.st_uid) == (0o664, ns.USERS["anne"])
+
+
+@pytest.mark.parametrize(("option", "state"), [
+    ("", "masked"), ("--runtime ", "masked-runtime")])
+def test_a_mask_is_gone_then(option: str, state: str) -> None:
+    install()
+    typed(f"systemctl mask {option}{WATCH}")
+    assert len(below("etc") + below("run")) == 1
+    found, = units._unit(WATCH, UNIT | {"LoadState": "masked", "UnitFileState": state})
+    typed(found.remedy.partition(";")[0])
+    assert below("etc") + below("run") == []
+
+
+@pytest.mark.parametrize("directory", [
+    f"etc/systemd/system/{WATCH}.d", f"run/systemd/system/{WATCH}.d",
+    f"etc/systemd/system.control/{WATCH}.d", "etc/systemd/system/service.d",
+    "etc/systemd/system/pam-.service.d", "run/systemd/system/pam-spice-.service.d",
+    f"usr/lib/systemd/system/{WATCH}.d"])
+def test_a_drop_in_that_revert_is_said_to_delete_is_gone_then_and_another_is_not(
+        directory: str) -> None:
+    install()
+    path = ROOT / directory / "a.conf"
+    path.parent.mkdir(parents=True)
+    path.write_text("[Service]\nExecStart=/bin/false\n")
+    way = units._way_back(WATCH, f"/{directory}/a.conf")
+    typed(f"systemctl revert {WATCH}")
+    assert path.exists() == (not way.startswith("systemctl revert "))
+    assert OURS in below("usr")
+
+
+def test_the_unit_that_lies_before_the_package_s_is_gone_then() -> None:
+    install()
+    path = ROOT / "etc/systemd/system" / WATCH
+    path.write_text("[Service]\nExecStart=/bin/false\n")
+    typed(units._way_back(WATCH, f"/etc/systemd/system/{WATCH}"))
+    assert below("etc") == []
