@@ -3,6 +3,7 @@
 Subjects are users and groups as the policies write them: who is in a group isn't known here.
 """
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from conf.zones import instants_of, load_zone, offsets_between
 
 _REACH = 400  # days that are compared one by one: what names no date comes again within a year
 _BEFORE, _AFTER = 21, 35  # days that are compared around each date that is named for later
+_TIME_OF_DAY = re.compile("[0-9]:[0-9]")
 _WALL_CLOCK: Offsets = ((0, 0),)
 
 
@@ -43,6 +45,8 @@ class Changes:
     elsewhere: tuple[Change, ...]
     other: tuple[str, ...]
     loud: tuple[str, ...]
+    timezone: str
+    """The policy's own."""
 
     def __bool__(self) -> bool:
         return bool(self.here or self.elsewhere or self.other or self.loud)
@@ -50,6 +54,13 @@ class Changes:
     def lines(self) -> list[str]:
         """All of it for people, the most important first."""
         return [*self.loud, *(change.text for change in self.here + self.elsewhere), *self.other]
+
+    @property
+    def clock(self) -> str:
+        """By whose clock times of day in the lines are; empty where there are none."""
+        if not any(_TIME_OF_DAY.search(change.text) for change in self.here + self.elsewhere):
+            return ""
+        return f"times without a zone are by the clock of {self.timezone}"
 
 
 def compare(old: Policy, new: Policy, start: int, end: int, workstation: str,
@@ -81,7 +92,7 @@ def compare(old: Policy, new: Policy, start: int, end: int, workstation: str,
             other.append(f"{who(subject)}, {console}: " + (
                 f"the reason is now {', '.join(reasons)}" if reasons else "gives no reason now"))
     other += _newly_skipped(old, new, told)
-    return Changes(tuple(here), tuple(elsewhere), tuple(other), tuple(loud))
+    return Changes(tuple(here), tuple(elsewhere), tuple(other), tuple(loud), new.timezone)
 
 
 def who(subject: Subject) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
 from conf.calendars import holiday_dates
@@ -10,7 +9,7 @@ from conf.grantline import FOREVER
 from conf.intervals import DAY, EVERY_DATE, Dates, Interval, merged, open_intervals
 from conf.model import Console, Exceptions, Grant, Policy, Subject, SubjectKind
 from conf.problems import Mark
-from conf.zones import load_zone, offsets_between
+from conf.zones import load_zone, offsets_between, told
 
 _STEP = 400 * DAY
 """How far ahead an end or a beginning is looked for after the last date that a grant names; what
@@ -140,20 +139,15 @@ def explain(policy: Policy, user: str, groups: frozenset[str], console: Console,
 def _lacks_in_time(policy: Policy, grant: Grant, at: int) -> list[str]:
     start, end = grant.valid
     if at < start:
-        return [f"it is not valid before {_local(start, policy)}"]
+        return [f"it is not valid before {told(start, policy.timezone)}"]
     if at >= end:
-        return [f"it has expired at {_local(end, policy)}"]
+        return [f"it has expired at {told(end, policy.timezone)}"]
     if intervals_of([grant], at, at + 1):
         return []
     without = replace(grant, schedules=tuple(
         replace(schedule, exceptions=Exceptions()) for schedule in grant.schedules or ()))
     return ["that day is excepted" if intervals_of([without], at, at + 1) else
             "its window is not open then"]
-
-
-def _local(instant: int, policy: Policy) -> str:
-    moment = datetime.fromtimestamp(instant, UTC).astimezone(load_zone(policy.timezone))
-    return moment.strftime("%F %T %Z")
 
 
 def _coming(grants: list[Grant], at: int) -> Iterator[Interval]:

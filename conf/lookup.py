@@ -101,6 +101,11 @@ class CompiledPolicy:
         if self._end - body != int(values["size"]):
             raise ValueError("truncated")
 
+    @property
+    def timezone(self) -> str | None:
+        """The policy's own zone; None where nothing of it is usable."""
+        return next(iter(self.offsets), None)
+
     def is_current(self, now: int) -> bool:
         """Whether the sources are those that were compiled, the zones' offsets reach on, and it
         was for this workstation."""

@@ -28,6 +28,28 @@ def load_zone(name: str) -> ZoneInfo:
         raise UnknownZone(name) from None
 
 
+def clock(instant: int, timezone: str) -> datetime:
+    """What the clock in the zone of that name shows at an instant; raises UnknownZone."""
+    return datetime.fromtimestamp(instant, load_zone(timezone))
+
+
+def told(instant: int, timezone: str) -> str:
+    """An instant for a person, by the clock in the zone of that name, which it names too."""
+    return clock(instant, timezone).strftime("%a %F %T %Z")
+
+
+def zone_to_tell_in(policys: str | None) -> str:
+    """The policy's zone; the workstation's own where there is no usable policy, or the database has
+    lost its zone."""
+    for name in filter(None, (policys, local_zone_name())):
+        try:
+            load_zone(name)
+        except UnknownZone:
+            continue
+        return name
+    return "UTC"
+
+
 def local_zone_name() -> str:
     """The name of the workstation's own zone, as timedatectl sets it; UTC where none is set."""
     try:

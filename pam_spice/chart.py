@@ -8,14 +8,14 @@ by the wall clock of the policy's zone: its days have 23 or 25 hours where the c
 import string
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from itertools import chain, pairwise
 
 from conf.calendars import date_of, day_number
 from conf.deciding import intervals_of, is_for, names
 from conf.intervals import DAY, Interval, Offsets, merged
 from conf.model import Console, Grant, Policy, Subject, SubjectKind
-from conf.zones import instants_of, load_zone, offsets_between
+from conf.zones import clock, instants_of, load_zone, offsets_between
 
 HOUR = 3600
 
@@ -155,7 +155,7 @@ def monday_of(week: str) -> date:
 
 def week_at(instant: int, zone: str) -> str:
     """The week in which an instant lies by the zone's clock."""
-    year, number, _ = datetime.fromtimestamp(instant, load_zone(zone)).isocalendar()
+    year, number, _ = clock(instant, zone).isocalendar()
     return f"{year:04d}-W{number:02d}"
 
 
@@ -194,7 +194,7 @@ def _offset(offsets: Offsets, instant: int) -> int:
 
 
 def _abbreviation(zone: str, instant: int) -> str:
-    return datetime.fromtimestamp(instant, load_zone(zone)).tzname() or ""
+    return clock(instant, zone).tzname() or ""
 
 
 def _day(number: int, zone: str, offsets: Offsets, start: int, end: int) -> Day:

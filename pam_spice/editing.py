@@ -248,6 +248,7 @@ class Editing:
         if granted:
             self._say("from the next session on:")
             self._say_some([f"  {line}" for line in granted])
+            self._say_some([changes.clock] if changes.clock else [])
         self._say_some(list(changes.other))
 
     def _show_unknown(self, old: ParsedPolicy, new: ParsedPolicy) -> None:

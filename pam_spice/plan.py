@@ -1,10 +1,12 @@
 """What is to be done: the difference between what should be and what is. Pure."""
 
-import time
-
 from pam_spice import paths
 from pam_spice.firewall import Chain, chain_name
 from session.records import Record
+
+TYPE_CHECKING = False  # typing and collections are slow to import, and a login needs neither
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Plan:
@@ -23,8 +25,8 @@ class Plan:
         self.write: list[Record] = []
         self.remove: list[str] = []
 
-    def describe(self) -> list[str]:
-        """The plan for a person, a line each."""
+    def describe(self, told: "Callable[[int], str]") -> list[str]:
+        """The plan for a person, a line each; ``told`` has an instant in words."""
         lines = [f"write {paths.GUARD}"] if self.guard_file else []
         lines += ["load the guard"] if self.guard else []
         lines += [f"record session {record.session} of {record.user} ({record.uid}) as "
@@ -32,12 +34,7 @@ class Plan:
         lines += [f"close chain {chain_name(uid)}" for uid in self.close]
         for uid, chain in sorted(self.set.items()):
             lines.append(f"set chain {chain_name(uid)}")
-            lines += [f"    {address} port {port} from {_time(start)} until {_time(end)}"
+            lines += [f"    {address} port {port} from {told(start) if start else '-'} until "
+                      f"{told(end) if end else '-'}"
                       for address, port, _, start, end in chain]
         return lines + [f"forget session {session}" for session in self.remove]
-
-
-def _time(seconds: int) -> str:
-    if not seconds:
-        return "-"
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

@@ -4,11 +4,12 @@ The document's keys are those of ``status --json``; times in it are ISO 8601.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, tzinfo
+from datetime import datetime
 from enum import Enum
 from typing import Any
 
 from conf.problems import how_many, printable
+from conf.zones import told
 from pam_spice import landlock, paths
 
 Document = dict[str, Any]
@@ -75,10 +76,9 @@ def health(document: Document) -> str:
         f"; but the doctor has {how_many(count, 'finding')}" if count else "")
 
 
-def render(document: Document, refused: Sequence[str] | None,
-           zone: tzinfo | None = None) -> list[Line]:
-    """The lines, in that zone; None is the workstation's own. ``refused``: the last refusals, a
-    line each; None where they can't be told."""
+def render(document: Document, refused: Sequence[str] | None, zone: str) -> list[Line]:
+    """The lines, by the clock in the zone of that name. ``refused``: the last refusals, a line
+    each; None where they can't be told."""
     lines = [(health(document), Tone.BAD if faults(document) else Tone.GOOD)]
     lines += _doctor(document["doctor"], zone) + _guard(document) + _policy(document)
     if not document["viewer"]["confined"]:
@@ -100,7 +100,7 @@ def painted(lines: Sequence[Line], in_colour: bool, width: int | None = None) ->
     return shown
 
 
-def _doctor(doctor: Document | None, zone: tzinfo | None) -> list[Line]:
+def _doctor(doctor: Document | None, zone: str) -> list[Line]:
     """Nothing, where it found nothing but notes: what is wrong with us is told by ``faults``."""
     if doctor is None or not doctor["findings"]:
         return []
@@ -135,7 +135,7 @@ def _policy(document: Document) -> list[Line]:
              Tone.PLAIN if is_valid else Tone.BAD)]
 
 
-def _revoked(revoked: list[Document] | None, zone: tzinfo | None) -> list[Line]:
+def _revoked(revoked: list[Document] | None, zone: str) -> list[Line]:
     if revoked is None:
         return [(f"revoked: {paths.REVOKED} IS DAMAGED, no login opens anything: delete it, and "
                  f"revoke anew who is to be revoked", Tone.BAD)]
@@ -143,7 +143,7 @@ def _revoked(revoked: list[Document] | None, zone: tzinfo | None) -> list[Line]:
              f"{each['reason']}", Tone.PLAIN) for each in revoked]
 
 
-def _sessions(sessions: list[Document], zone: tzinfo | None) -> list[Line]:
+def _sessions(sessions: list[Document], zone: str) -> list[Line]:
     lines: list[Line] = [("sessions:" if sessions else "sessions: none", Tone.PLAIN)]
     for session in sessions:
         lines.append((f"  {session['session']} {session['user']} ({session['uid']}): "
@@ -160,7 +160,7 @@ def _sessions(sessions: list[Document], zone: tzinfo | None) -> list[Line]:
     return lines
 
 
-def _others(others: list[Document] | None, zone: tzinfo | None) -> list[Line]:
+def _others(others: list[Document] | None, zone: str) -> list[Line]:
     if others is None:
         return [("other logins: unknown, logind does not answer", Tone.BAD)]
     return [*([("logins that don't count:", Tone.PLAIN)] if others else []),
@@ -170,13 +170,13 @@ def _others(others: list[Document] | None, zone: tzinfo | None) -> list[Line]:
               for each in others)]
 
 
-def _where(session: Document, zone: tzinfo | None) -> str:
+def _where(session: Document, zone: str) -> str:
     place = " ".join(filter(None, (session["seat"], session["tty"])))
     return (f", {place}" if place else "") + (
         f", since {moment(session['since'], zone)}" if session["since"] else "")
 
 
-def _connections(connections: list[Document], zone: tzinfo | None) -> list[Line]:
+def _connections(connections: list[Document], zone: str) -> list[Line]:
     """One line for each console, user and process: a viewer has several connections."""
     together: dict[tuple[object, ...], list[Document]] = {}
     for each in connections:
@@ -206,6 +206,6 @@ def _refused(refused: Sequence[str] | None) -> list[Line]:
             *((f"  {line}", Tone.PLAIN) for line in refused)]
 
 
-def moment(text: str, zone: tzinfo | None = None) -> str:
+def moment(text: str, zone: str) -> str:
     """An instant of a document as a person reads it; zone: see ``render``."""
-    return datetime.fromisoformat(text).astimezone(zone).strftime("%a %F %T %Z")
+    return told(int(datetime.fromisoformat(text).timestamp()), zone)

@@ -1,13 +1,12 @@
 """When windows are open and grants count in the coming 400 days, each worked out but once."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from itertools import pairwise
 
 from conf.deciding import excepted_days, intervals_of
 from conf.intervals import DAY, Interval, Window, merged, open_intervals
 from conf.model import Exceptions, Grant, Schedule
-from conf.zones import load_zone, offsets_between
+from conf.zones import load_zone, offsets_between, told
 
 REACH = 400 * DAY
 """How far lint looks ahead; what doesn't name a date comes again within a year."""
@@ -24,14 +23,13 @@ class Coming:
     def __init__(self, now: int, zone: str) -> None:
         self.now = now
         self.end = now + REACH
-        self._zone = load_zone(zone)
+        self._zone = zone
         self._kept: dict[tuple[Schedule, int, int], list[Interval]] = {}
         self._skips: dict[tuple[str, Exceptions, Window], tuple[tuple[int, int], ...]] = {}
 
     def told(self, instant: int) -> str:
         """An instant for a person."""
-        moment = datetime.fromtimestamp(instant, UTC).astimezone(self._zone)
-        return moment.strftime("%a %F %T %Z")
+        return told(instant, self._zone)
 
     def blocks(self, length: int) -> Iterator[Interval]:
         """The coming time in pieces, in order."""

@@ -122,10 +122,11 @@ class Selftest:
 
     def _consoles(self, record: Record | None, chain: Chain) -> Iterator[Step]:
         # Here: status of its own imports much.
+        from conf.zones import zone_to_tell_in
         from pam_spice.statusview import moment
         from pam_spice.verbs.status import session_status
 
-        now = int(time.time())
+        now, zone = int(time.time()), zone_to_tell_in(self._policy.timezone)
         granted = record.grants if record else []
         told = session_status(record, chain, now)["consoles"] if record else []
         assert isinstance(told, list)
@@ -133,10 +134,10 @@ class Selftest:
             grant = next(grant for grant in granted if grant.console == each["console"])
             address, port = grant.addresses[0], grant.port
             is_open = allows(chain, address, port, now)
-            until = f"until {moment(each['until'])}" if each["until"] else "without end"
+            until = f"until {moment(each['until'], zone)}" if each["until"] else "without end"
             yield Step(f"console {grant.console}", "",
                        f"open {until}" if is_open else
-                       f"closed, opens {moment(each['next'])}" if each["next"] else
+                       f"closed, opens {moment(each['next'], zone)}" if each["next"] else
                        "closed, and opens at no time within 60 days", None)
             self._tried.append((grant.console, address, port))
             viewers = self._connect(f"{grant.console} with the viewer's group", address, port,

@@ -1,9 +1,10 @@
 """Instants and spans for a reader, by the clock of one zone. Pure."""
 
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime
 from html import escape
 
 from conf.times import DAYS
+from conf.zones import clock
 from pam_spice.chartwords import duration
 from pam_spice.report.sessions import Span
 
@@ -13,8 +14,8 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 class Clock:
     """Writes times as HTML; the exact instant, in UTC, is their attribute."""
 
-    def __init__(self, zone: tzinfo) -> None:
-        self._zone = zone
+    def __init__(self, zone: str) -> None:
+        self.zone = zone
 
     def day(self, instant: int) -> str:
         """Like Tue 24 Nov 2026."""
@@ -36,7 +37,7 @@ class Clock:
         return f"{self.time(span.start)}\N{EN DASH}{_element(span.end, end)}"
 
     def _at(self, instant: int) -> datetime:
-        return datetime.fromtimestamp(instant, UTC).astimezone(self._zone)
+        return clock(instant, self.zone)
 
     def _short(self, instant: int) -> str:
         return f"{self.day(instant).rpartition(' ')[0]} {self._time(instant)}"

@@ -1,7 +1,6 @@
 """A report as one HTML page that needs nothing else: no script, no font, no network. Pure."""
 
 from collections.abc import Iterable, Sequence
-from datetime import tzinfo
 from html import escape
 
 from pam_spice.auditlog import Event
@@ -18,20 +17,19 @@ _NEVER = "no viewer was started"
 _TALLY = ("Who", "What", "Why", "Told by", "Times", "First", "Last")
 
 
-def html_page(facts: Facts, chart: Chart | None, zone: tzinfo, zone_name: str, host: str,
+def html_page(facts: Facts, chart: Chart | None, zone: str, host: str,
               notes: Iterable[str] = ()) -> str:
     """The whole page. ``chart``: a week of the policy, None where that is unusable. ``notes``: what
     the reader has to know beside what all reports say, in plain text."""
-    return _Page(facts, chart, Clock(zone), zone_name, host, tuple(notes)).draw()
+    return _Page(facts, chart, Clock(zone), host, tuple(notes)).draw()
 
 
 class _Page:
-    def __init__(self, facts: Facts, chart: Chart | None, clock: Clock, zone_name: str, host: str,
+    def __init__(self, facts: Facts, chart: Chart | None, clock: Clock, host: str,
                  notes: tuple[str, ...]) -> None:
         self.facts = facts
         self.chart = chart
         self.clock = clock
-        self.zone_name = zone_name
         self.host = host
         self.notes = notes
 
@@ -42,8 +40,8 @@ class _Page:
         parts = [
             f"<header>\n<h1>{text(title)}: what happened</h1>\n"
             f'<p class="under">From {escape(self.clock.text(facts.since))} to '
-            f"{escape(self.clock.text(facts.until))}, by the clock of {text(self.zone_name)}.</p>\n"
-            f"</header>\n{self._summary()}<main>\n",
+            f"{escape(self.clock.text(facts.until))}, by the clock of "
+            f"{text(self.clock.zone)}.</p>\n</header>\n{self._summary()}<main>\n",
             _section("calendar", "Who may: the week's calendar", self._calendar()),
             _section("use", "Who could, and who did", self._use()),
             _section("sessions", "Logins", self._sessions()),

@@ -149,17 +149,21 @@ def need_policy(path: str | None) -> Policy:
 
 
 def zone_of_policy() -> str:
-    """The zone of this workstation's policy; its own where the policy is unusable."""
-    from conf.zones import UnknownZone, load_zone, local_zone_name
+    """The zone in which the times of this workstation's policy are meant and told. The text is
+    parsed only where it was edited since it was compiled: a large one takes seconds."""
+    import time
 
-    policy = read_policy(None).policy
-    if policy is not None:
-        return policy.timezone
+    from conf.lookup import CompiledPolicy, Unusable
+    from conf.zones import zone_to_tell_in
+
     try:
-        load_zone(local_zone_name())
-    except UnknownZone:
-        return "UTC"
-    return local_zone_name()
+        compiled = CompiledPolicy(paths.COMPILED)
+        if compiled.is_current(int(time.time())):
+            return zone_to_tell_in(compiled.timezone)
+    except Unusable:
+        pass
+    policy = read_policy(None).policy
+    return zone_to_tell_in(policy.timezone if policy is not None else None)
 
 
 def parse_instant(text: str, timezone: str) -> int:
@@ -181,15 +185,6 @@ def iso(instant: int | None) -> str | None:
     from datetime import UTC, datetime
 
     return None if instant is None else datetime.fromtimestamp(instant, UTC).isoformat()
-
-
-def local(instant: int, timezone: str) -> str:
-    """An instant for a person, in the zone of that name."""
-    from datetime import datetime
-
-    from conf.zones import load_zone
-
-    return datetime.fromtimestamp(instant, load_zone(timezone)).strftime("%a %F %T %Z")
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:

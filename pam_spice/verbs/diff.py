@@ -7,12 +7,12 @@ import time
 from conf.changes import Change, Changes, compare
 from conf.intervals import DAY, Interval
 from conf.model import ParsedPolicy, Policy
+from conf.zones import told
 from pam_spice.verbs import (
     NO,
     YES,
     UsageError,
     iso,
-    local,
     parse_instant,
     print_json,
     read_policy,
@@ -53,8 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(_document(changes, start, end, arguments.workstation))
     else:
-        print("\n".join(changes.lines())
-              or f"nothing changes for anybody from {local(start, new.timezone)} on")
+        print("\n".join(filter(None, [*changes.lines(), changes.clock]))
+              or f"nothing changes for anybody from {told(start, new.timezone)} on")
     return NO if changes else YES
 
 

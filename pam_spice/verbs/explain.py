@@ -8,6 +8,7 @@ import time
 
 from conf.deciding import Entry, Verdict, explain
 from conf.model import Console, Policy
+from conf.zones import told
 from pam_spice import paths
 from pam_spice.revocations import Revocation, read_revocations
 from pam_spice.verbs import (
@@ -16,7 +17,6 @@ from pam_spice.verbs import (
     UsageError,
     add_common,
     iso,
-    local,
     need_policy,
     parse_instant,
     print_json,
@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
         after = explain(policy, arguments.user, groups, console, revoked.until,
                         arguments.workstation)
         verdict = Verdict(False, None, revoked.until if after.allowed else after.next,
-                          f"revoked by {revoked.by} until {local(revoked.until, zone)}",
+                          f"revoked by {revoked.by} until {told(revoked.until, zone)}",
                           verdict.entries)
     if arguments.json:
         print_json({"allowed": verdict.allowed, "until": iso(verdict.until),
@@ -100,11 +100,11 @@ def run(arguments: argparse.Namespace) -> int:
                     "entries": [_entry(entry) for entry in verdict.entries]})
         return YES if verdict.allowed else NO
     print(f"{arguments.user} {'may' if verdict.allowed else 'may not'} reach {console.name} at "
-          f"{local(at, zone)}: {verdict.reason}")
+          f"{told(at, zone)}: {verdict.reason}")
     if verdict.allowed:
-        print(f"  until: {local(verdict.until, zone) if verdict.until else 'without end'}")
+        print(f"  until: {told(verdict.until, zone) if verdict.until else 'without end'}")
     if verdict.next is not None or not verdict.allowed:
-        print(f"  next:  {local(verdict.next, zone) if verdict.next is not None else 'never'}")
+        print(f"  next:  {told(verdict.next, zone) if verdict.next is not None else 'never'}")
     for entry in verdict.entries:
         print(f"  {entry.mark.file}:{entry.mark.line}: {'; '.join(entry.lacks) or 'grants it'}"
               + (f" ({entry.reason})" if entry.reason else ""))

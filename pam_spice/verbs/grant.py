@@ -16,6 +16,7 @@ from conf.model import Policy, Subject, SubjectKind
 from conf.parser import MAX_REASON, parse_files
 from conf.problems import Problem
 from conf.sources import Content, read_trusted, with_file
+from conf.zones import told
 from pam_spice import journal, paths
 from pam_spice.errors import NotDone
 from pam_spice.policy import current_policy
@@ -46,7 +47,6 @@ from pam_spice.verbs import (
     account_of,
     add_reason,
     admin_lock,
-    local,
     need_root,
     need_set_up,
     need_valid_policy,
@@ -114,7 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
         at = _line_of_grant(with_file(contents, paths.TEMPORARY, text), user, now, end)
         place = f"{paths.TEMPORARY}:{at}"
         lines = _take_in(before, text, user, place, now)
-        until = local(end, policy.timezone)
+        until = told(end, policy.timezone)
         try:
             changed = grant_now(account.pw_uid, lines, user, console, place=place,
                                 reason=arguments.reason)
@@ -136,7 +136,7 @@ def _refuse_revoked(account: pwd.struct_passwd, now: int, policy: Policy) -> Non
                          f"  delete it, and revoke anew who is to be revoked") from None
     if revocation is not None:
         raise UsageError(
-            f"{account.pw_name} is revoked until {local(revocation.until, policy.timezone)} by "
+            f"{account.pw_name} is revoked until {told(revocation.until, policy.timezone)} by "
             f"{revocation.by}; pam-spice revoke {account.pw_name} --lift ends it")
 
 

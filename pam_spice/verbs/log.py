@@ -5,12 +5,14 @@ import json
 import re
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime
 from pathlib import Path
 
 from conf.problems import how_many, printable
+from conf.zones import clock
 from pam_spice.auditlog import Event, NoJournal, Reach, Reader, journal_lines
 from pam_spice.naming import granted_consoles, user_of, viewer_gid
+from pam_spice.report.sessions import told_at
 from pam_spice.verbs import USAGE, YES, UsageError, need_root, parse_instant, zone_of_policy
 
 _ALL_NETWORKS = Path("/proc/sys/net/netfilter/nf_log_all_netns")
@@ -25,8 +27,8 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser = verbs.add_parser(
         "log", help="show what happened: who could reach what, who was refused, who changed it",
         description="Reads the journal's records of pam-spice and the kernel's of what it refused, "
-                    "oldest first. Times are those of this machine's zone. What the events mean: "
-                    "docs/journal.md.")
+                    "oldest first. Times are by the policy's clock; each line's first one names "
+                    "its offset. What the events mean: docs/journal.md.")
     parser.add_argument("--user", metavar="USER",
                         help="what is about this user, by name or uid, or was done by him")
     parser.add_argument("--console", metavar="CONSOLE", help="what names this console")
@@ -39,7 +41,8 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 def run(arguments: argparse.Namespace) -> int:
     """0, also where nothing happened."""
     need_root()
-    since = parse_instant(arguments.since, zone_of_policy()) if arguments.since else None
+    zone = zone_of_policy()
+    since = parse_instant(arguments.since, zone) if arguments.since else None
     reader = Reader(user_of, granted_consoles(), viewer_gid())
     if users_forge_the_kernel():
         print("note: users can make lines like the kernel's, in network namespaces of their own\n"
@@ -54,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
                 print("[" if count == 0 else ",")
                 print(json.dumps(event.as_json()), end="")
             else:
-                print(in_a_line(event))
+                print(in_a_line(event, zone))
             count += 1
     except NoJournal as error:
         raise UsageError(str(error)) from None
@@ -80,13 +83,13 @@ def _is_wanted(event: Event, user: str | None, console: str | None) -> bool:
 
 # For a person
 
-def in_a_line(event: Event, zone: tzinfo | None = None) -> str:
-    """Time, what, who, and the rest; in that zone, None being this machine's own.
+def in_a_line(event: Event, zone: str) -> str:
+    """Time, what, who, and the rest, by the clock in the zone of that name.
 
     Nothing of it reaches a terminal that is not printable; names and reasons that could be taken
     for something else stand in quotes.
     """
-    when = _moment(event.time // 1_000_000, zone)
+    when = clock(event.time // 1_000_000, zone)
     who = "-" if event.uid is None else str(event.uid)
     if event.user is not None:
         who = _name(event.user)
@@ -105,13 +108,13 @@ def in_a_line(event: Event, zone: tzinfo | None = None) -> str:
     facts += [f"until {_time(event.until, when, zone)}"] if event.until else []
     facts += [f"policy {_name(event.revision)}"] if event.revision else []
     if "kept_since" in event.details:  # the journal's time is when it was delivered
-        facts.append(f"told at {_words(event.details['kept_since'])}")
+        facts.append(f"told at {_time(told_at(event), when, zone)}")
     facts += [f"lost before it: {_words(event.details['lost'])}"] if "lost" in event.details else []
     return (f"{when.isoformat(sep=' ')}  {_name(event.event):7} {who:10}  {text}"
             + (f"  [{', '.join(facts)}]" if facts else ""))
 
 
-def _in_words(consoles: Sequence[Reach], when: datetime, zone: tzinfo | None) -> str:
+def _in_words(consoles: Sequence[Reach], when: datetime, zone: str) -> str:
     spans: dict[str, list[Reach]] = {}
     for each in consoles:
         name = each.console or f"{','.join(each.addresses)} port {each.port}"
@@ -129,13 +132,9 @@ def _in_words(consoles: Sequence[Reach], when: datetime, zone: tzinfo | None) ->
     return "; ".join(words) or "no console"
 
 
-def _moment(instant: int, zone: tzinfo | None) -> datetime:
-    return datetime.fromtimestamp(instant, UTC).astimezone(zone)
-
-
-def _time(instant: int, when: datetime, zone: tzinfo | None) -> str:
+def _time(instant: int, when: datetime, zone: str) -> str:
     """As short as it can be beside the time of the line."""
-    moment = _moment(instant, zone)
+    moment = clock(instant, zone)
     text = moment.strftime("%H:%M:%S").removesuffix(":00")
     if moment.date() != when.date():
         text = f"{moment.date()} {text}"

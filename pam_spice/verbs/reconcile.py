@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     need_root()
     for _ in range(1 if arguments.dry_run else _MOST_ROUNDS):
         plan = Reconciliation().run(dry_run=arguments.dry_run)
-        for line in plan.describe():
+        for line in plan.describe(_told):
             print(line)
         if _is_taken_in():
             break
@@ -36,6 +36,17 @@ def run(arguments: argparse.Namespace) -> int:
         except OSError:  # still busy, or gone: the next run tries again
             pass
     return YES
+
+
+def _told(instant: int) -> str:
+    # Here: a timer runs this every minute, and seldom has anything to tell.
+    from conf.zones import told, zone_to_tell_in
+
+    try:
+        zone = CompiledPolicy(paths.COMPILED).timezone
+    except Unusable:
+        zone = None
+    return told(instant, zone_to_tell_in(zone))
 
 
 def _is_taken_in() -> bool:

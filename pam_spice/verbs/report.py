@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from conf.model import Policy
-from conf.zones import load_zone
+from conf.zones import zone_to_tell_in
 from pam_spice import paths
 from pam_spice.auditlog import Event, NoJournal, Reader, journal_lines
 from pam_spice.chart import Chart, chart_of, week_at
@@ -25,7 +25,6 @@ from pam_spice.verbs import (
     need_root,
     parse_instant,
     read_policy,
-    zone_of_policy,
 )
 from pam_spice.verbs.log import users_forge_the_kernel
 
@@ -64,10 +63,10 @@ def run(arguments: argparse.Namespace) -> int:
     need_root()
     policy = (need_policy(arguments.policy) if arguments.policy is not None
               else read_policy(None).policy)
-    zone_name = policy.timezone if policy is not None else zone_of_policy()
+    zone = zone_to_tell_in(policy.timezone if policy is not None else None)
     now = int(time.time())
-    until = min(parse_instant(arguments.until, zone_name), now) if arguments.until else now
-    since = parse_instant(arguments.since, zone_name) if arguments.since else until - _WEEK
+    until = min(parse_instant(arguments.until, zone), now) if arguments.until else now
+    since = parse_instant(arguments.since, zone) if arguments.since else until - _WEEK
     if since >= until:
         raise UsageError("the time to tell of ends before it begins: see --since and --until")
     notes = []
@@ -79,8 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return USAGE
     host = os.uname().nodename
-    page = html_page(facts, _calendar(policy, until, now, host), load_zone(zone_name), zone_name,
-                     host, notes)
+    page = html_page(facts, _calendar(policy, until, now, host), zone, host, notes)
     if output == STDOUT:
         # The page is UTF-8 whatever this terminal speaks.
         sys.stdout.buffer.write(page.encode())

@@ -3,6 +3,7 @@
 import argparse
 import time
 
+from conf.zones import told
 from pam_spice import paths
 from pam_spice.errors import NotDone
 from pam_spice.revocations import Revocation, read_revocations, write_revocations
@@ -13,7 +14,6 @@ from pam_spice.verbs import (
     UsageError,
     add_reason,
     admin_lock,
-    local,
     need_root,
     need_set_up,
     parse_instant,
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     for line in lines or ([] if arguments.lift else [f"{user} has no console open"]):
         print(line)
     if until is not None and zone is not None:
-        print(f"{user} has no console before {local(until, zone)}")
+        print(f"{user} has no console before {told(until, zone)}")
     elif arguments.lift:
         print(f"{user} has the consoles of the policy again")
     else:

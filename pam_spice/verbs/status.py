@@ -11,6 +11,7 @@ from conf.grantline import FOREVER
 from conf.intervals import DAY, merged
 from conf.lookup import CompiledPolicy, Settings, Unusable
 from conf.viewer import VIEWER_GROUP
+from conf.zones import zone_to_tell_in
 from pam_spice import landlock, paths, viewerfile
 from pam_spice.auditlog import NoJournal
 from pam_spice.desired import allows
@@ -22,7 +23,7 @@ from pam_spice.revocations import read_revocations
 from pam_spice.run import CommandFailed
 from pam_spice.run import run as run_program
 from pam_spice.sockets import guarded_sockets
-from pam_spice.statusview import Document, faults, health, painted, render
+from pam_spice.statusview import Document, Line, faults, health, painted, render
 from pam_spice.told import read_told
 from pam_spice.verbs import (
     NO,
@@ -69,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(found.document)
     else:
-        print("\n".join(painted(render(found.document, found.refused), _is_in_colour())))
+        print("\n".join(painted(found.lines(), _is_in_colour())))
     return YES if not faults(found.document) else NO
 
 
@@ -83,8 +84,7 @@ def _watch() -> int:
             found = Found.now(refusals)
             status = YES if not faults(found.document) else NO
             size = shutil.get_terminal_size()
-            lines = painted(render(found.document, found.refused), _is_in_colour(),
-                            size.columns - 1)
+            lines = painted(found.lines(), _is_in_colour(), size.columns - 1)
             room = max(1, size.lines - 2)
             if len(lines) > room:
                 lines = [*lines[:room], f"... {len(lines) - room} lines more"]
@@ -108,6 +108,13 @@ class Found:
 
     document: Document
     refused: list[str] | None  # a line each; None where the journal can't be read
+    zone: str
+    """In which times are told: as it was compiled, for to parse the policy takes long, and it is
+    asked every few seconds."""
+
+    def lines(self) -> list[Line]:
+        """All of it for a person."""
+        return render(self.document, self.refused, self.zone)
 
     @classmethod
     def now(cls, refusals: Refusals) -> "Found":
@@ -116,10 +123,12 @@ class Found:
         observed = nft.observe()
         chains = observed.chains if observed else {}
         settings: Settings | None = None
+        zone = None
         try:
             policy = CompiledPolicy(paths.COMPILED)
             revision, outcome, endpoints = policy.revision, policy.outcome, policy.endpoints
             is_current, settings = policy.is_current(now), policy.settings
+            zone = policy.timezone
         except Unusable as error:
             revision, outcome, endpoints, is_current = "none", str(error), [], False
         records = read_records()
@@ -153,9 +162,10 @@ class Found:
         }
         document["health"] = {"well": not faults(document), "faults": faults(document),
                               "line": health(document)}
+        zone = zone_to_tell_in(zone)
         return cls(document, None if refused is None else [
-            in_a_line(each.event) + (f"  ({each.times} times)" if each.times > 1 else "")
-            for each in refused])
+            in_a_line(each.event, zone) + (f"  ({each.times} times)" if each.times > 1 else "")
+            for each in refused], zone)
 
 
 def _doctor() -> Document | None:

@@ -3,12 +3,12 @@
 import argparse
 
 from conf.deciding import windows_of
+from conf.zones import told
 from pam_spice.verbs import (
     YES,
     UsageError,
     add_common,
     iso,
-    local,
     need_policy,
     parse_instant,
     print_json,
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
                     for name, opens, closes in found])
     else:
         for name, opens, closes in found:
-            print(f"{name}: {local(opens, policy.timezone)} - {local(closes, policy.timezone)}")
+            print(f"{name}: {told(opens, policy.timezone)} - {told(closes, policy.timezone)}")
         if not found:
             print(f"nothing is open for {arguments.user} in that time")
     return YES

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pam_spice import hook, pamstack, paths, watch
+from pam_spice import hook, journal, pamstack, paths, watch
 from pam_spice.firewall import nft
 from pam_spice.reconcile import Reconciliation
 from session.records import read_records
@@ -105,7 +105,7 @@ class Workstation:
 
     def reconcile(self, dry_run: bool = False) -> list[str]:
         """The timer's full run; its plan, a line each."""
-        return Reconciliation().run(dry_run=dry_run).describe()
+        return Reconciliation().run(dry_run=dry_run).describe(journal.instant)
 
     def states(self) -> dict[str, str]:
         """Each recorded session's state."""

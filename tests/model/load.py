@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
 
-from pam_spice import paths
+from pam_spice import journal, paths
 from pam_spice.reconcile import Reconciliation
 from session.records import DIRECTORY
 from tests.kernel import namespace as ns
@@ -217,7 +217,7 @@ class Storm:
                      for each in sorted(self._what_is_there() - self._clean)]
         problems += [f"lost: {each}" for each in sorted(self._clean - self._what_is_there())]
         problems += [f"a second run would {line}" for line in
-                     Reconciliation().run(dry_run=True).describe()]
+                     Reconciliation().run(dry_run=True).describe(journal.instant)]
 
     def _what_is_there(self) -> set[str]:
         """Names of files and lines of the kernel's table that must be the same at the end."""

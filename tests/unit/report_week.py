@@ -177,13 +177,11 @@ def facts(lines: list[bytes], since: int = SINCE, until: int = UNTIL) -> Facts:
 
 def page_of(lines: list[bytes], since: int = SINCE, until: int = UNTIL) -> str:
     """The page about them."""
-    from conf.zones import load_zone
     from pam_spice.report.page import html_page
 
     own = policy()
     chart = chart_of(own, week_at(until - 1, own.timezone), until, "front-1")
-    return html_page(facts(lines, since, until), chart, load_zone(own.timezone), own.timezone,
-                     "front-1")
+    return html_page(facts(lines, since, until), chart, own.timezone, "front-1")
 
 
 if __name__ == "__main__":

@@ -53,6 +53,19 @@ def lines(old: list[str], new: list[str], workstation: str = "pc7") -> list[str]
 
 # Words
 
+@pytest.mark.parametrize(("old", "new", "is_said"), [
+    ("", f"{ANNE}, when: Wed 08:00-12:00", True),
+    ("", f"{ANNE}, when: newyork", True),
+    ("", f"{ANNE}, when: Wed 08:00-12:00, workstations: front-1", True),
+    ("", f"{ANNE}, valid: {{until: 2026-12-24 18:00}}", True),
+    (f"{ANNE}, when: [Mon, Tue]", f"{ANNE}, when: Mon", False), ("", ANNE, False), ("", "", False)])
+def test_where_a_time_of_day_is_told_it_is_said_by_whose_clock(
+        old: str, new: str, is_said: bool) -> None:
+    found = changes(policy(*filter(None, [old])), policy(*filter(None, [new])))
+    assert found.clock == ("times without a zone are by the clock of Europe/Berlin" if is_said
+                           else "")
+
+
 @pytest.mark.parametrize(("old", "new", "words"), [
     ("user: maggie, console: webdev, when: [Mon, Tue]", "user: maggie, console: webdev, when: Mon",
      "maggie loses webdev on Tuesdays"),
@@ -388,6 +401,10 @@ def asked(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, 
 def test_the_verb_prints_words_and_tells_a_difference_by_its_status(
         files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     assert asked(capsys, *files) == (1, "anne loses webdev on Tuesdays\n")
+    files[1].write_text(text_of(f"{ANNE}, when: [Mon, 'Tue 08:00-12:00']"))
+    assert asked(capsys, *files)[1].splitlines() == [
+        "anne loses webdev Tue 00:00-08:00,12:00-24:00",
+        "times without a zone are by the clock of Europe/Berlin"]
     status, said = asked(capsys, files[0], files[0], "--from", "2026-11-23T12:00:00Z")
     assert (status, said) == (
         0, "nothing changes for anybody from Mon 2026-11-23 13:00:00 CET on\n")

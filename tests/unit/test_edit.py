@@ -99,6 +99,15 @@ def test_a_change_is_shown_and_saved_when_one_says_so(room: Path) -> None:
     assert drafts(room) == []
 
 
+def test_a_time_of_day_is_told_with_whose_clock_it_is_by(room: Path) -> None:
+    person = Person([POLICY.replace("[Mon, Tue]", "Mon 08:00-12:00")], ["d"])
+    edited(room, person)
+    assert person.said[:3] == [
+        "from the next session on:",
+        "  maggie loses webdev Mon 00:00-08:00,12:00-24:00 and on Tuesdays",
+        "times without a zone are by the clock of Europe/Berlin"]
+
+
 def test_a_name_that_nobody_has_here_is_told_before_it_is_saved(room: Path) -> None:
     """No error: a directory may be away. maggie isn't here either, and was there before."""
     more = POLICY + "  - {user: megsie, console: webdev, when: Wed}\n"

@@ -1,10 +1,8 @@
 """What ``pam-spice status`` shows for a document, word by word; tests/kernel has real ones."""
 
 from argparse import Namespace
-from datetime import UTC
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -17,7 +15,7 @@ from tests.unit.conftest import GOLDEN, Golden
 from tests.unit.support import NOON
 
 STATUS = GOLDEN / "status"
-BERLIN = ZoneInfo("Europe/Berlin")
+BERLIN = "Europe/Berlin"
 
 
 def document(**more: Any) -> Document:
@@ -90,7 +88,7 @@ def test_the_first_policy_is_not_asked_for_again_while_it_is_taken_in() -> None:
     assert health(found) == (
         "not in force yet: /etc/pam-spice/policy.yaml is new, and counts within seconds; if it "
         "does not, see pam-spice doctor")
-    assert [line for line, _ in render(found, [])][1:3] == [
+    assert [line for line, _ in render(found, [], BERLIN)][1:3] == [
         "guard: nothing is guarded yet", "policy: it is being taken in"]
 
 
@@ -108,7 +106,7 @@ def test_each_fault_alone_is_not_well_and_says_where_to_go_on(change: Document,
     assert health(found).startswith("NOT WELL: ")
     assert fault in health(found)
     assert health(found).endswith("; see pam-spice doctor")
-    assert render(found, [])[0] == (health(found), Tone.BAD)
+    assert render(found, [], BERLIN)[0] == (health(found), Tone.BAD)
 
 
 @pytest.mark.parametrize("change", [
@@ -124,7 +122,7 @@ def test_what_cant_be_told_and_an_edit_that_is_not_taken_in_yet_are_no_faults(
 # On a terminal
 
 def test_colours_are_all_that_a_terminal_gets_more() -> None:
-    lines = render(BROKEN, None, UTC)
+    lines = render(BROKEN, None, BERLIN)
     plain = painted(lines, in_colour=False)
     assert "\x1b" not in "".join(plain)
     coloured = painted(lines, in_colour=True)
@@ -136,8 +134,8 @@ def test_colours_are_all_that_a_terminal_gets_more() -> None:
 
 def test_a_line_is_cut_to_the_terminal_s_width_its_colour_ends_with_it() -> None:
     for width in (4, 20, 80):
-        for line, whole in zip(painted(render(BROKEN, None), True, width),
-                               painted(render(BROKEN, None), False), strict=True):
+        for line, whole in zip(painted(render(BROKEN, None, BERLIN), True, width),
+                               painted(render(BROKEN, None, BERLIN), False), strict=True):
             shown = line.removeprefix("\x1b[1;31m").removesuffix("\x1b[0m")
             assert len(shown) <= width
             assert shown == whole or shown == whole[:width - 3] + "..."
@@ -168,7 +166,7 @@ def test_watch_is_refused_where_there_is_no_terminal_to_redraw(
 
 def test_watch_draws_anew_what_has_room_until_it_is_interrupted(
         monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    found = iter([status.Found(BUSY, REFUSED), status.Found(BROKEN, None)])
+    found = iter([status.Found(BUSY, REFUSED, BERLIN), status.Found(BROKEN, None, BERLIN)])
     waits: list[float] = []
 
     def wait(seconds: float) -> None:
@@ -258,7 +256,7 @@ def test_of_no_journal_that_is_told_and_the_rest_is_shown(monkeypatch: pytest.Mo
     with pytest.raises(NoJournal):
         Refusals().read(NOON)
     assert ("refused: unknown, the journal can't be read: see pam-spice log", Tone.BAD) in render(
-        document(), None)
+        document(), None, BERLIN)
 
 
 def test_the_golden_files_are_all_used() -> None:
