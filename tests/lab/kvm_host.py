@@ -21,7 +21,9 @@ from lab.server import HOSTS
 NAMES = ("mysrv", "mysrv.example")
 _ADDRESS = "192.168.2.2"
 
-# Started as PID 1 of the server: what it starts ends with it.
+# Started as PID 1 of the server: what it starts ends with it. It stays bash, which reaps whom
+# nobody else does: libvirtd asks QEMU what it can by one that goes into the background, and waits
+# until that is gone. (Where the machine's /var/cache/libvirt has the answer it does not ask.)
 _BOOT = """\
 set -eu
 work=$1 pki=$2 newer=$3 sshd=$4 key=$5
@@ -46,7 +48,8 @@ for user in sshd libvirt-qemu; do
 done
 LD_LIBRARY_PATH="$sshd/usr/lib/x86_64-linux-gnu" "$sshd/usr/sbin/sshd" -f /dev/null \
     -h /run/sshd/host-key -o UsePAM=no -o 'Subsystem=sftp internal-sftp'
-libvirtd
+libvirtd &
+wait
 """
 
 # Of libvirt's qemu.conf, beside what docs/server.md writes: this machine has neither security
