@@ -331,7 +331,7 @@ class Reconciliation:
         # The last one to leave needs no group, and so no NSS, which may hang.
         open_uids = {record.uid for record in present.values() if record.state == OPEN}
         # What it will mend; a login that got nothing says so all the same.
-        is_doctors = self.is_full and not os.path.lexists(paths.DOCTOR_TOLD)
+        is_doctors = self.leader is None and not os.path.lexists(paths.DOCTOR_TOLD)
         group = _viewer_group(is_doctors) if open_uids else None
         barred = None if group is None else _barred(group, present.values(), is_doctors)
         if group is not None and barred is not None:
