@@ -74,6 +74,16 @@ def test_a_user_without_grants_logs_in_and_has_no_chain() -> None:
     assert workstation.chains() == {}
 
 
+def test_who_came_first_keeps_the_workstation_though_nothing_is_granted_to_him() -> None:
+    workstation = office()
+    workstation.log_in("3", "zoe", hint=True)
+    workstation.log_in("4", "anne", hint=True)
+    assert workstation.states() == {"3": OPEN, "4": WAITING}
+    assert workstation.reaches("anne", GUARDED_PORT) == REFUSED
+    workstation.log_out("3")
+    assert workstation.reaches("anne", GUARDED_PORT) == "yes"
+
+
 def test_a_proper_logout_closes_at_once_though_logind_still_shows_the_session() -> None:
     workstation = office()
     workstation.log_in("3", "anne", hint=True)
