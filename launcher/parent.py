@@ -36,7 +36,7 @@ _LEAVE_SUDO = 5.0
 def accompany(world: Surroundings, console: Console) -> int:
     """Wait for the viewer's end; an exit status: 0 unless it wasn't opened, or failed."""
     started = False
-    warned = warnings_due(console, world.now())
+    warned = 0
     while True:
         started = started or world.has_started()
         status = world.status()
@@ -61,7 +61,8 @@ def accompany(world: Surroundings, console: Console) -> int:
             is_known = text in (_("Closed."), not_opened(console))
             (world.tell if is_known else world.explain)(text)
             return result
-        due = warnings_due(console, now)
+        # Before, sudo may be asking; who opens late is told at once how long he has.
+        due = warnings_due(console, now) if started else 0
         if due > warned:
             world.announce(closing_soon(console, now))
         warned = due  # falls again when the clock is set back or the time is made longer

@@ -107,7 +107,8 @@ def _run(options: Options) -> int:
     session, record = own_record()
     consoles = consoles_of(record, time.time())
     if not consoles:
-        raise Refused(_("No console is granted to you. Ask your administrator."))
+        raise Refused(_("No console was granted to you when you logged in. Log out and in again, "
+                        "or ask your administrator."))
     if options.list:
         from launcher.connections import in_use
 

@@ -150,6 +150,8 @@ class Reconciliation:
         """Records for the sessions that are new."""
         if self.policy is None or self.phase == "close" or self.now < FIRST_SANE_SECOND:
             return {}
+        if self.policy.outcome == "missing" and not is_in_force():
+            return {}  # a record holds for as long as its login, and the first policy is to count
         try:
             sessions = read_sessions()
         except LogindSilent:

@@ -84,7 +84,7 @@ def render(document: Document, refused: Sequence[str] | None, zone: str) -> list
     if not document["viewer"]["confined"]:
         lines.append((f"viewer: NOT CONFINED: {landlock.NO_LANDLOCK}", Tone.BAD))
     lines += _revoked(document["revoked"], zone)
-    lines += _sessions(document["sessions"], zone) + _others(document["others"], zone)
+    lines += _sessions(document, zone) + _others(document["others"], zone)
     lines += _connections(document["connections"], zone)
     lines += _refused(refused)
     return [(printable(text), tone) for text, tone in lines]
@@ -143,13 +143,17 @@ def _revoked(revoked: list[Document] | None, zone: str) -> list[Line]:
              f"{each['reason']}", Tone.PLAIN) for each in revoked]
 
 
-def _sessions(sessions: list[Document], zone: str) -> list[Line]:
+def _sessions(document: Document, zone: str) -> list[Line]:
+    sessions = document["sessions"]
     lines: list[Line] = [("sessions:" if sessions else "sessions: none", Tone.PLAIN)]
     for session in sessions:
         lines.append((f"  {session['session']} {session['user']} ({session['uid']}): "
                       f"{session['state']}{_where(session, zone)}"
                       + ("" if session["consoles"] else ", its consoles are revoked"
-                         if session["revoked"] else ", it has no console"),
+                         if session["revoked"] else ", it has no console"
+                         if session["revision"] == document["policy"]["revision"] else
+                         ", it has no console: what an edit gives comes with the next login, or "
+                         "with pam-spice apply --now"),
                       Tone.PLAIN))
         for console in session["consoles"]:
             lines.append((

@@ -67,6 +67,18 @@ def test_a_login_without_a_hook_is_found_by_the_next_full_run() -> None:
     assert workstation.reaches("anne", GUARDED_PORT) == "yes"
 
 
+def test_who_sits_there_when_the_first_policy_comes_has_what_it_gives_him() -> None:
+    workstation = Workstation()
+    ns.serve_here()
+    workstation.log_in("3", "anne")
+    workstation.reconcile()
+    assert workstation.states() == {}, "nothing counts before there is a policy"
+    workstation.policy()
+    workstation.reconcile()
+    assert workstation.states() == {"3": OPEN}
+    assert workstation.reaches("anne", GUARDED_PORT) == "yes"
+
+
 def test_a_user_without_grants_logs_in_and_has_no_chain() -> None:
     workstation = office()
     workstation.log_in("3", "zoe", hint=True)

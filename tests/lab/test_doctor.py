@@ -306,6 +306,7 @@ def test_the_first_policy_puts_all_pieces_into_place_by_itself(box: Workstation,
     assert box.run(["test", "-e", entry], check=False).returncode == 1
     # The one who writes it may sit there: what will open for him waits for the doctor's pieces.
     stage.lab.login("myself", 1)
+    box.run(["pam-spice", "reconcile"])
     box.shell("mv /root/policy.yaml /etc/pam-spice")
     assert codes(examine(box)) == set(), "it waits for what is on its way"
     box.run(["test", "-e", entry])

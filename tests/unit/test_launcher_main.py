@@ -72,7 +72,8 @@ def test_no_grant_is_told_whatever_is_asked_for(
     for arguments in ([], ["--list"], ["leaptest"]):
         assert main(arguments) == 1
         assert capsys.readouterr().err == (
-            "No console is granted to you. Ask your administrator.\n")
+            "No console was granted to you when you logged in. Log out and in again, or ask your "
+            "administrator.\n")
 
 
 def test_a_console_of_others_is_refused_in_one_line(
@@ -143,7 +144,9 @@ def test_a_refusal_is_shown_in_a_window(
         monkeypatch: pytest.MonkeyPatch, on_the_desktop: Started) -> None:
     granted(monkeypatch)
     assert main([]) == 1
-    assert on_the_desktop.shown == ["No console is granted to you. Ask your administrator."]
+    assert on_the_desktop.shown == [
+        "No console was granted to you when you logged in. Log out and in again, or ask your "
+        "administrator."]
 
 
 @pytest.mark.parametrize("is_set_up", [True, False])

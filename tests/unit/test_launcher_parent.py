@@ -126,11 +126,18 @@ def test_a_console_without_an_end_is_watched_all_the_same() -> None:
     assert max(world.waits) <= LONGEST_WAIT <= 30
 
 
-def test_whoever_opens_late_gets_only_the_warnings_still_to_come() -> None:
+def test_whoever_opens_late_is_told_at_once_what_is_left_and_warned_as_before() -> None:
     world = World(start=END - 200, viewer_ends=END + 1)
     accompany(world, WEBDEV)
-    assert world.texts == ["webdev closes in 1 minute, at 12:00.",
+    assert world.texts == ["webdev closes in 4 minutes, at 12:00.",
+                           "webdev closes in 1 minute, at 12:00.",
                            "Your time for webdev ended at 12:00. The next one is Tue 08:00."]
+
+
+def test_while_sudo_asks_nobody_is_warned() -> None:
+    world = World(start=END - 400, viewer_ends=END + 1, starts=END - 200)
+    accompany(world, WEBDEV)
+    assert world.said[0] == (END - 200, "webdev closes in 4 minutes, at 12:00.")
 
 
 def test_a_suspend_over_two_warnings_gives_one_with_the_time_that_is_left() -> None:
@@ -197,7 +204,8 @@ def test_the_person_who_closes_the_viewer_reads_only_closed() -> None:
 def test_a_viewer_that_dies_of_the_cut_is_explained_by_the_end_of_the_time() -> None:
     world = World(start=END - 30, viewer_ends=END, status=1)
     assert accompany(world, WEBDEV) == 0
-    assert world.texts == ["Your time for webdev ended at 12:00. The next one is Tue 08:00."]
+    assert world.texts == ["webdev closes in 1 minute, at 12:00.",
+                           "Your time for webdev ended at 12:00. The next one is Tue 08:00."]
 
 
 def test_a_refusal_of_sudo_leaves_the_explaining_to_sudo() -> None:
