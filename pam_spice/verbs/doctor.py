@@ -2,15 +2,10 @@
 so, as far as that is for pam-spice to do."""
 
 import argparse
-import os
-import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 
-from conf.lookup import CompiledPolicy, Unusable
 from conf.problems import how_many, printable
-from conf.sources import directory_of, paths_of
 from pam_spice import journal, pamstack, paths
 from pam_spice.doctor import Look
 from pam_spice.doctor.findings import Finding, Piece
@@ -18,6 +13,7 @@ from pam_spice.doctor.mend import fingerprint, mend, stamp
 from pam_spice.policy import is_in_force
 from pam_spice.reconcile import Reconciliation
 from pam_spice.run import CommandFailed
+from pam_spice.takingin import let_the_units_go_first
 from pam_spice.told import Told, read_told, write_told
 from pam_spice.verbs import NO, YES, mend_lock, need_root, print_json
 
@@ -30,8 +26,6 @@ Mended = tuple[str, str | None]
 
 # systemd.path(5): while the unit that it starts is active, a path unit sees no change.
 _MOST_ROUNDS = 3
-
-_TAKING_IN = 10.0  # seconds that the units have for a policy just saved
 
 
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -62,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
             findings = _findings()
             tell_journal(findings)
     else:
-        _let_the_units_go_first()
+        let_the_units_go_first()
         findings = _findings()
     is_well = all(finding.is_note for finding in findings)
     if arguments.json:
@@ -72,34 +66,6 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _print(mended, findings)
     return YES if is_well else NO
-
-
-def _let_the_units_go_first() -> None:
-    """What is found while a policy just saved is taken in mends itself within a second or two."""
-    is_told = False
-    while 0 <= time.time() - _changed(directory_of(paths.POLICY), *paths_of(paths.POLICY)[0]
-                                      ) < _TAKING_IN and not _is_taken_in():
-        if not is_told:
-            print("the policy was saved just now: waiting until it is taken in", file=sys.stderr)
-            is_told = True
-        time.sleep(0.1)
-
-
-def _is_taken_in() -> bool:
-    try:
-        is_compiled = CompiledPolicy(paths.COMPILED).is_current(int(time.time()))
-    except Unusable:
-        return False
-    return is_compiled and _changed(paths.DOCTOR_TOLD) >= _changed(paths.POLICY)
-
-
-def _changed(*files: str) -> float:
-    """When the youngest of the files was written, or came to its place."""
-    times = [0.0]
-    for file in files:
-        with suppress(OSError):
-            times.append(os.stat(file).st_ctime)
-    return max(times)
 
 
 def _findings() -> list[Finding]:

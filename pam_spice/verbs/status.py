@@ -24,6 +24,7 @@ from pam_spice.run import CommandFailed
 from pam_spice.run import run as run_program
 from pam_spice.sockets import guarded_sockets
 from pam_spice.statusview import Document, Line, faults, health, painted, render
+from pam_spice.takingin import let_the_units_go_first
 from pam_spice.told import read_told
 from pam_spice.verbs import (
     NO,
@@ -66,6 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     need_set_up()
     if arguments.watch:
         return _watch()
+    let_the_units_go_first()
     found = Found.now(Refusals())
     if arguments.json:
         print_json(found.document)

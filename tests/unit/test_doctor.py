@@ -22,6 +22,7 @@ from pam_spice import (
     pamstack,
     paths,
     sockets,
+    takingin,
 )
 from pam_spice.desired import FIRST_SANE_SECOND
 from pam_spice.doctor import machine, mend, pam, policy, units
@@ -208,7 +209,8 @@ def test_a_policy_just_saved_is_taken_in_before_it_looks(
 
     monkeypatch.setattr(paths, "POLICY", str(policy))
     monkeypatch.setattr(paths, "DOCTOR_TOLD", str(told))
-    monkeypatch.setattr(verb, "CompiledPolicy", Compiled)
+    monkeypatch.setattr(takingin, "CompiledPolicy", Compiled)
+    monkeypatch.setattr(takingin, "_SYSTEMD", str(tmp_path))
     time.sleep(0.02)  # the kernel gives files the time of its last tick
     policy.touch()
     if not taken_in_after:
