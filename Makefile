@@ -1,4 +1,5 @@
-# Everything here runs on a fresh Debian machine as root: what is needed is installed first.
+# Everything here runs on a fresh Debian machine as root: what is needed is installed first. `deb` and
+# `rpm` install nothing but what a package is built of, and need no root where that is here.
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -83,10 +84,12 @@ lint: setup
 	$(PYTHON) -m pytest -q tests/lint
 
 # The Debian package, in build/deb; the one for openSUSE and Fedora, in build/rpm.
-deb: setup
+deb:
+	@packaging/needs deb
 	packaging/build-deb build/deb
 
-rpm: setup
+rpm:
+	@packaging/needs rpm
 	packaging/build-rpm build/rpm
 
 # A root prompt on the lab's workstation.

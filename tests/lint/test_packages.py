@@ -108,6 +108,63 @@ def test_all_modules_are_compiled_in_the_package_that_does_not_compile_at_instal
     assert compiled == modules
 
 
+# What make deb and make rpm need
+
+FAKE = {"git": "", "sed": 'exec /usr/bin/sed "$@"', "dirname": 'exec /usr/bin/dirname "$@"'}
+UNMET = ("echo dpkg-checkbuilddeps: error: Unmet build dependencies: dh-sequence-python3 >&2; "
+         "exit 1")
+ONCE = f"if test -e $HOME/installed; then exit 0; fi; {UNMET}"
+APT = 'echo "$*" >>$HOME/calls; case $* in *build-dep*|*rpm*) : >$HOME/installed ;; esac'
+
+
+def needs(directory: Path, kind: str, uid: int, **programs: str) -> tuple[int, str, list[str]]:
+    """Where only these programs are: the exit status, what was said, and apt-get's arguments."""
+    for name, script in {**FAKE, "id": f"echo {uid}", "apt-get": APT, **programs}.items():
+        path = directory / name.replace("_", "-")
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+    done = subprocess.run([ROOT / "packaging/needs", kind], capture_output=True, text=True,
+                          timeout=60, check=False,
+                          env={"PATH": str(directory), "HOME": str(directory)})
+    calls = directory / "calls"
+    return done.returncode, done.stdout + done.stderr, (
+        calls.read_text().splitlines() if calls.exists() else [])
+
+
+@pytest.mark.parametrize("target", ["deb", "rpm"])
+def test_for_a_package_make_prepares_no_lab(target: str) -> None:
+    said = run("make", "--dry-run", "--always-make", target)
+    assert said.splitlines() == [f"packaging/needs {target}",
+                                 f"packaging/build-{target} build/{target}"]
+
+
+def test_where_all_is_here_nothing_is_installed(tmp_path: Path) -> None:
+    for uid in (0, 1000):
+        assert needs(tmp_path, "deb", uid, dpkg_checkbuilddeps="") == (0, "", [])
+        assert needs(tmp_path, "rpm", uid, rpmbuild="") == (0, "", [])
+
+
+def test_root_gets_what_the_debian_package_is_built_of(tmp_path: Path) -> None:
+    status, said, calls = needs(tmp_path, "deb", 0, dpkg_checkbuilddeps=ONCE)
+    assert (status, said) == (0, "")
+    assert [words.split()[-2:] for words in calls] == [
+        ["-qq", "update"], ["install", "git"], ["build-dep", "./"]]
+
+
+def test_who_is_not_root_is_told_what_is_missing(tmp_path: Path) -> None:
+    assert needs(tmp_path, "deb", 1000, dpkg_checkbuilddeps=UNMET) == (
+        1, "make deb needs what is not installed here: dh-sequence-python3\n"
+           "  as root, here: apt install git && apt build-dep ./\n", [])
+    assert needs(tmp_path, "rpm", 1000) == (
+        1, "make rpm needs what is not installed here: rpm\n  as root: apt install git rpm\n", [])
+
+
+def test_what_apt_could_not_bring_is_said(tmp_path: Path) -> None:
+    status, said, _ = needs(tmp_path, "deb", 0, dpkg_checkbuilddeps=UNMET)
+    assert status == 1
+    assert said.startswith("make deb needs what is not installed here: dh-sequence-python3\n")
+
+
 def test_the_spec_is_sound_for_opensuse_too() -> None:
     wants = ("rpmspec", "--query", "--requires", "packaging/pam-spice.spec", "--define")
     assert "python3-PyYAML" in run(*wants, "suse_version 1600")
