@@ -84,6 +84,30 @@ def test_a_shell_block_has_commands(block: Block) -> None:
     assert commands_of(block)
 
 
+@pytest.mark.parametrize("block", SHELL_BLOCKS, ids=at)
+def test_ssh_leaves_the_lines_after_it_alone(block: Block) -> None:
+    """A terminal without bracketed paste hands it the rest of a block as its standard input."""
+    for command in commands_of(block)[:-1]:
+        assert reads_nothing(command), command
+
+
+def reads_nothing(command: str) -> bool:
+    """Whether each ssh of a command has -n, or standard input from elsewhere."""
+    first = [re.split(r"\s+", part.strip()) for part in re.split(r"\|\|?|&&|;", command)]
+    is_piped = [False, *(sign == "|" for sign in re.findall(r"\|\|?|&&|;", command))]
+    return all(words[0] != "ssh" or words[1:2] == ["-n"] or piped or "</dev/null" in words
+               for words, piped in zip(first, is_piped, strict=True))
+
+
+@pytest.mark.parametrize(("command", "alone"), [
+    ("ssh root@mysrv virsh list", False), ("ssh -n root@mysrv virsh list", True),
+    ("ssh root@mysrv nft list </dev/null", True), ("true && ssh root@mysrv nft list", False),
+    ("nft list | ssh root@mysrv cat", True), ("ssh root@mysrv cat a | cmp - b", False),
+    ("scp root@mysrv:a .", True)])
+def test_an_ssh_that_reads_what_is_pasted_after_it_is_noticed(command: str, alone: bool) -> None:
+    assert reads_nothing(command) is alone
+
+
 def test_what_is_not_tried_is_on_a_page_that_says_so() -> None:
     for command in NOT_TRIED:
         [block] = [block for block in SHELL_BLOCKS if command in commands_of(block)]
