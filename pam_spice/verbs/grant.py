@@ -206,9 +206,11 @@ def _end(arguments: argparse.Namespace) -> int:
     console = arguments.console
     with admin_lock():
         lines = _take_back(user, uid, console, arguments.reason)
-    for line in lines or [f"{user} does not have it now; his next login won't have it either"]:
+    still_given_at = _still_given_at(user, console)
+    for line in lines or ["the temporary grant is ended" if still_given_at else
+                          f"{user} does not have it now; his next login won't have it either"]:
         print(line)
-    for place in _still_given_at(user, console):
+    for place in still_given_at:
         print(f"the policy itself gives {user} {console}, at {place}: that stays, see pam-spice "
               f"explain {user} {console}")
     return YES

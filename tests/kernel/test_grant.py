@@ -420,6 +420,19 @@ def test_what_else_gives_it_to_him_stays_and_is_named(capsys: pytest.CaptureFixt
         f"explain ralph first\n")
 
 
+def test_of_who_is_not_logged_in_it_is_not_said_that_he_has_nothing_where_the_policy_gives_it(
+        capsys: pytest.CaptureFixture[str]) -> None:
+    workstation = office()
+    workstation.policy(OFFICE + "  - {user: ralph, console: first, valid: {until: 2390-01-01}}\n")
+    assert main(GRANT) == 0
+    capsys.readouterr()
+    assert main(END) == 0
+    assert capsys.readouterr().out == (
+        f"the temporary grant is ended\n"
+        f"the policy itself gives ralph first, at {paths.POLICY}:12: that stays, see pam-spice "
+        f"explain ralph first\n")
+
+
 def test_of_who_is_not_logged_in_the_next_login_lacks_it(
         capsys: pytest.CaptureFixture[str]) -> None:
     workstation = office()
