@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import time
+from typing import TYPE_CHECKING
 
 from pam_spice.naming import viewer_gid
 from pam_spice.policy import is_in_force
@@ -18,6 +19,10 @@ from pam_spice.verbs import (
     print_json,
 )
 
+if TYPE_CHECKING:
+    from session.logind import LogindSession
+
+_LEAVING = 5.0  # seconds that logind may take to forget a login that is over
 
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verb."""
@@ -108,11 +113,11 @@ def _look_who_is_here(user: str, uid: int, one_user: bool) -> list[int]:
     """The VTs that are taken. Raises UsageError where a login now would show nothing, or disturb
     somebody."""
     from pam_spice.sessions_now import actor
-    from session.logind import LogindSilent, read_sessions
+    from session.logind import LogindSilent
     from session.records import OPEN, WAITING, read_records
 
     try:
-        sessions = read_sessions()
+        sessions = _sessions_when_left(uid)
     except LogindSilent as error:
         raise UsageError(f"logind's sessions can't be read ({error}): see pam-spice "
                          f"doctor") from None
@@ -131,11 +136,31 @@ def _look_who_is_here(user: str, uid: int, one_user: bool) -> list[int]:
                     f"let him log out first, or end his login: loginctl terminate-session "
                     f"{record.session}"))
     for session in sessions:
-        # What opens for the test is open for the uid. A user's own systemd is no login.
-        if session.uid == uid and not session.class_.startswith("manager"):
+        # What opens for the test is open for the uid.
+        if _is_login_of(uid, session):
             raise UsageError(f"{user} has another login here ({session.service or session.id}), to "
                              f"which the test would open his consoles: let him log out first")
     return [vt for session in sessions if (vt := _vt_of(session.id))]
+
+
+def _sessions_when_left(uid: int) -> "list[LogindSession]":
+    """All sessions there are; a login of his that is over, but that logind still knows as it stops
+    what was started in it, is waited for. Raises LogindSilent."""
+    from session.logind import read_sessions
+
+    end = time.monotonic() + _LEAVING
+    while True:
+        sessions = read_sessions()
+        is_leaving = any(_is_login_of(uid, session) and session.state == "closing"
+                         for session in sessions)
+        if not is_leaving or time.monotonic() >= end:
+            return sessions
+        time.sleep(0.1)
+
+
+def _is_login_of(uid: int, session: "LogindSession") -> bool:
+    # A user's own systemd is no login.
+    return session.uid == uid and not session.class_.startswith("manager")
 
 
 def _vt_of(session: str) -> int:

@@ -15,11 +15,13 @@ from pam_spice.run import Partner
 from pam_spice.verbs import UsageError
 from pam_spice.verbs import selftest as verb
 from pam_spice.verbs.selftest import _look_who_is_here
+from session.records import read_records
 from tests.kernel import namespace as ns
 from tests.kernel.namespace import GUARDED_PORT, OTHER_GID, V4, V6
-from tests.kernel.workstation import SESSIONS, office
+from tests.kernel.workstation import OFFICE, SESSIONS, Workstation, office
 
 ANNE = ns.USERS["anne"]
+WITH_EXPIRED = OFFICE + "  - {user: ralph, console: first, valid: {until: 2020-01-01}}\n"
 
 
 def selftest() -> Selftest:
@@ -90,6 +92,56 @@ def test_a_console_is_not_opened_for_the_test_to_who_is_here_by_ssh() -> None:
     workstation.state("c4", "anne", 1, CLASS="manager", SERVICE="systemd-user")
     workstation.log_out("4", hint=False)
     assert _look_who_is_here("anne", ANNE, one_user=True) == [], "no terminal is taken"
+
+
+def closing(workstation: Workstation) -> None:
+    """Charlie's greeter has closed his session, but logind has not forgotten it yet."""
+    workstation.log_in("4", "anne", SERVICE="lightdm")
+    workstation.set_state("4", "closing")
+
+
+def test_who_is_just_leaving_is_waited_for() -> None:
+    workstation = office()
+    closing(workstation)
+    gone = threading.Timer(0.5, workstation.log_out, ["4", False])
+    gone.start()
+    try:
+        assert _look_who_is_here("anne", ANNE, one_user=True) == []
+    finally:
+        gone.join()
+
+
+def test_who_does_not_get_away_is_not_waited_for_without_end(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verb, "_LEAVING", 0.3)
+    workstation = office()
+    closing(workstation)
+    began = time.monotonic()
+    with pytest.raises(UsageError, match=r"anne has another login here \(lightdm\)"):
+        _look_who_is_here("anne", ANNE, one_user=True)
+    assert time.monotonic() - began >= 0.3
+
+
+def test_who_stays_is_not_waited_for() -> None:
+    workstation = office()
+    workstation.log_in("4", "anne", SERVICE="sshd", REMOTE="1", SEAT="", TTY="pts/0")
+    began = time.monotonic()
+    with pytest.raises(UsageError, match="anne has another login here"):
+        _look_who_is_here("anne", ANNE, one_user=True)
+    assert time.monotonic() - began < 1
+
+
+def test_a_grant_that_has_expired_is_no_console_of_his() -> None:
+    workstation = office()
+    workstation.policy(WITH_EXPIRED)
+    workstation.log_in("1", "ralph", hint=True)
+    test = Selftest("ralph", ns.USERS["ralph"], OTHER_GID, "login",
+                    current_policy(int(time.time())), Place("", {}, ""))
+    record = read_records()["1"]
+    assert {grant.console for grant in record.grants} == {"first", "second"}
+    names = [step.name for step in test._consoles(record, ())]
+    assert [name for name in names if name.startswith("console ")] == ["console second"]
+    assert any(name.startswith("connect first, which he is not granted") for name in names)
 
 
 def test_without_a_seat_it_is_not_tried_and_that_is_no_no(
