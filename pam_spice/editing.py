@@ -246,7 +246,7 @@ class Editing:
         self._say_some(list(changes.loud))
         granted = [change.text for change in changes.here + changes.elsewhere]
         if granted:
-            self._say("from the next session on:")
+            self._say("from the next login on:")
             self._say_some([f"  {line}" for line in granted])
             self._say_some([changes.clock] if changes.clock else [])
         self._say_some(list(changes.other))

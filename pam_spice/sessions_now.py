@@ -87,7 +87,7 @@ def _renew(concerns: Callable[[Record], bool], amend: Callable[[Record, Record],
     lines = _carry_out(run, event, message, fields)
     left = [each for each in unknown if each.session in run.records and each.state != CLOSED]
     if run.policy is None or run.policy.outcome != VALID:
-        raise NotDone("the policy has an error by now, see pam-spice check; live sessions are as "
+        raise NotDone("the policy has an error by now, see pam-spice check; open logins are as "
                       "they were", lines)
     if left:
         raise NotDone("not done for " + ", ".join(

@@ -65,8 +65,8 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser = verbs.add_parser(
         "grant", help="give a user a console for a time, at once",
         description=f"Writes an entry that expires by itself to {paths.TEMPORARY}, and opens the "
-                    f"console in the user's live sessions too. --end takes it back, from file "
-                    f"and live sessions; what else gives the user the console stays.")
+                    f"console in the user's open logins too. --end takes it back, from file "
+                    f"and open logins; what else gives the user the console stays.")
     parser.add_argument("user", metavar="USER", help="the login name")
     parser.add_argument("console", metavar="CONSOLE", help="as the policy names it")
     what = parser.add_mutually_exclusive_group(required=True)
@@ -247,7 +247,7 @@ def _take_back(user: str, uid: int, console: str, reason: str) -> list[str]:
         lines = end_grant(uid, user, console, reason=reason, place=paths.TEMPORARY,
                           consoles=journal.granted(_told(user, console, had)) or None)
     except (NotDone, CommandFailed, OSError) as error:
-        troubles.append(f"live sessions may have it still: {error}")
+        troubles.append(f"open logins may have it still: {error}")
     try:
         if is_in_file:
             write_file(paths.TEMPORARY, file_text(kept))

@@ -27,9 +27,9 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     """Declare the verb."""
     parser = verbs.add_parser(
         "revoke", help="take a user's consoles back at once",
-        description="Closes all consoles of the user in his live sessions, with their "
+        description="Closes all consoles of the user in his open logins, with their "
                     "connections. Without --until his next login has them again; with it he has "
-                    "none before that time, in no session.")
+                    "none before that time, in no login.")
     parser.add_argument("user", metavar="USER",
                         help="the login name; of somebody who is logged in also the uid")
     how = parser.add_mutually_exclusive_group()
@@ -63,10 +63,11 @@ def run(arguments: argparse.Namespace) -> int:
     if until is not None and zone is not None:
         print(f"{user} has no console before {told(until, zone)}")
     elif arguments.lift:
-        print(f"{user} has the consoles of the policy again")
+        print(f"the policy counts for {user} again")
     else:
-        print(f"the next login of {user} has the consoles of the policy again; to keep them from "
-              f"him: --until TIME")
+        # What that is is asked of nobody: a directory that is down would not say who is in a group.
+        print(f"the next login of {user} has what the policy gives him then; to keep that from him "
+              f"too: --until TIME")
     return YES
 
 
@@ -79,8 +80,8 @@ def _revoke(user: str, uid: int, until: int | None, reason: str) -> list[str]:
                 _write(user, uid, until, reason)
             revoke_what_is_new(uid, until)
     except (OSError, UsageError, CommandFailed) as error:
-        raise NotDone(f"{error}\nlive sessions are closed, but who logs in from now on may get in",
-                      lines) from None
+        raise NotDone(f"{error}\nopen logins are without them, but who logs in from now on may get "
+                      f"in", lines) from None
     return lines
 
 

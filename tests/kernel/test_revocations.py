@@ -85,7 +85,7 @@ def test_a_list_that_can_not_be_written_does_not_keep_anybody_in(
     fill(paths.STATE)
     assert main(["revoke", "ralph", "--until", iso(600)]) == 1
     assert workstation.reaches("ralph", OTHER_GUARDED_PORT) == REFUSED
-    assert "live sessions are closed" in capsys.readouterr().err
+    assert "open logins are without them" in capsys.readouterr().err
 
 
 def test_a_damaged_list_does_not_keep_anybody_in() -> None:
@@ -443,3 +443,18 @@ def test_an_older_guard_in_the_kernel_is_found_even_if_it_is_remembered_as_ours(
     assert workstation.reaches("zoe", ns.FREE_PORT) == "yes"
     workstation.reconcile()
     assert workstation.reaches("zoe", ns.FREE_PORT) == REFUSED
+
+
+def test_nothing_is_said_of_consoles_that_the_policy_may_not_give(
+        capsys: pytest.CaptureFixture[str]) -> None:
+    workstation = office()
+    workstation.policy(OFFICE.replace("  - {user: ralph, console: second}\n", ""))
+    assert main(["revoke", "ralph"]) == 0
+    assert capsys.readouterr().out == (
+        "ralph has no console open\n"
+        "the next login of ralph has what the policy gives him then; to keep that from him too: "
+        "--until TIME\n")
+    assert main(["revoke", "ralph", "--until", "+1h"]) == 0
+    capsys.readouterr()
+    assert main(["revoke", "ralph", "--lift"]) == 0
+    assert capsys.readouterr().out == "the policy counts for ralph again\n"

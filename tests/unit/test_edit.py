@@ -95,7 +95,7 @@ def test_a_change_is_shown_and_saved_when_one_says_so(room: Path) -> None:
     person = Person([LESS], ["s"])
     assert edited(room, person) == Outcome.SAVED
     assert policy(room) == LESS
-    assert person.said[:2] == ["from the next session on:", "  maggie loses webdev on Tuesdays"]
+    assert person.said[:2] == ["from the next login on:", "  maggie loses webdev on Tuesdays"]
     assert drafts(room) == []
 
 
@@ -103,7 +103,7 @@ def test_a_time_of_day_is_told_with_whose_clock_it_is_by(room: Path) -> None:
     person = Person([POLICY.replace("[Mon, Tue]", "Mon 08:00-12:00")], ["d"])
     edited(room, person)
     assert person.said[:3] == [
-        "from the next session on:",
+        "from the next login on:",
         "  maggie loses webdev Mon 00:00-08:00,12:00-24:00 and on Tuesdays",
         "times without a zone are by the clock of Europe/Berlin"]
 
@@ -114,7 +114,7 @@ def test_a_name_that_nobody_has_here_is_told_before_it_is_saved(room: Path) -> N
     person = Person([more], ["s"])
     assert edited(room, person, accounts=SystemAccounts()) == Outcome.SAVED
     assert person.said[:3] == [
-        "from the next session on:", "  megsie gains webdev on Wednesdays",
+        "from the next login on:", "  megsie gains webdev on Wednesdays",
         "there is no user 'megsie' here\n"
         "  mend the name; if it is right, a directory may be away: `getent passwd megsie` prints "
         "it once it is back"]
