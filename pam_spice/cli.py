@@ -23,6 +23,9 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; the exit status is 0 for yes, 1 for no, 2 for unusable input."""
     _leave_the_caller_s_surroundings()
     argv = _with_spans(sys.argv[1:] if argv is None else argv)
+    if not argv:
+        command_line().print_help(sys.stderr)
+        return USAGE
     # All verbs take 70 ms to import, and a timer runs one of them every minute.
     arguments = command_line([verb for verb in _VERBS if argv[:1] == [verb]] or _VERBS).parse_args(
         argv)

@@ -4,6 +4,7 @@ import argparse
 import grp
 import os
 import pwd
+import sys
 import time
 
 from conf.deciding import Entry, Verdict, explain
@@ -86,6 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     zone = policy.timezone
     at = parse_instant(arguments.at, zone) if arguments.at else int(time.time())
     groups = groups_of(arguments.user, arguments.groups)
+    _note_who_is_unknown(arguments)
     verdict = explain(policy, arguments.user, groups, console, at, arguments.workstation)
     revoked = _revocation_of(arguments.user) if arguments.policy is None else None
     if revoked is not None and at < revoked.until:
@@ -109,6 +111,18 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"  {entry.mark.file}:{entry.mark.line}: {'; '.join(entry.lacks) or 'grants it'}"
               + (f" ({entry.reason})" if entry.reason else ""))
     return YES if verdict.allowed else NO
+
+
+def _note_who_is_unknown(arguments: argparse.Namespace) -> None:
+    """A mistyped name is granted nothing. Of another policy, machine or groups nobody says that he
+    should be here."""
+    if (arguments.policy is not None or arguments.groups is not None
+            or arguments.workstation != os.uname().nodename):
+        return
+    try:
+        pwd.getpwnam(arguments.user)
+    except KeyError:
+        print(f"note: there is no user {arguments.user!r} here", file=sys.stderr)
 
 
 def _entry(entry: Entry) -> dict[str, object]:

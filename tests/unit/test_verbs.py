@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from conf.grantline import FOREVER, GrantLine
+from conf.sources import read_any
 from pam_spice import installing
 from pam_spice.cli import main
 from pam_spice.firewall import Chain
@@ -192,6 +193,36 @@ def test_explain_takes_groups_from_the_command_line(policy: str,
     question = ["explain", "someone", "webdev", "--at", "2026-11-28T02:00:00", "--policy", policy]
     assert asked(capsys, *question, "--groups", "staff,auditors")[0] == 0
     assert asked(capsys, *question, "--groups", "staff")[0] == 1
+
+
+def test_explain_says_where_there_is_no_such_user_here(
+        policy: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("pam_spice.verbs.read_contents", lambda _path: read_any(policy))
+    note = "note: there is no user 'nobodyx' here\n"
+    assert main(["explain", "nobodyx", "webdev"]) == 1
+    told = capsys.readouterr()
+    assert (told.err, told.out.splitlines()[0].split(" at ")[0]) == (
+        note, "nobodyx may not reach webdev")
+    assert main(["explain", "nobodyx", "webdev", "--json"]) == 1
+    told = capsys.readouterr()
+    assert (told.err, json.loads(told.out)["allowed"]) == (note, False)
+    for others in (["--policy", policy], ["--groups", "staff"], ["--workstation", "front-9"]):
+        assert main(["explain", "nobodyx", "webdev", *others]) == 1
+        assert capsys.readouterr().err == ""
+    assert main(["explain", "root", "webdev"]) == 1
+    assert capsys.readouterr().err == ""
+
+
+def test_the_command_alone_tells_its_verbs_and_is_no_use(
+        capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "\n    explain " in told.err
+    assert "tell whether a user may reach a console, and why" in told.err
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert (ended.value.code, capsys.readouterr().out) == (0, told.err)
 
 
 def test_windows_are_absolute_merged_and_sorted(policy: str,
