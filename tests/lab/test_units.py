@@ -1,15 +1,17 @@
 """The units do their work as they are confined, on a workstation that makes it hard for them."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
 
 from lab.door import wait_until
 from lab.story import Stage
-from lab.story.stage import MYSELF, policy
+from lab.story.stage import MYSELF, clock, policy
 from lab.workstation import Workstation
 
 WATCH, RECONCILE = "pam-spice-watch.service", "pam-spice-reconcile.service"
+TIMER = "pam-spice-reconcile.timer"
 ATTEMPT = "/run/attempt.py"
 DROP_IN = f"/run/systemd/system/{RECONCILE}.d/test.conf"
 
@@ -62,8 +64,17 @@ def test_the_guard_loads_also_while_a_boot_empties_tmp(stage: Stage, box: Workst
         exit ${failed:-0}"""], timeout=70)
 
 
+def test_the_timer_comes_after_a_boot_and_a_minute_after_each_run(box: Workstation) -> None:
+    timers = box.run(["systemctl", "show", "-P", "TimersMonotonic", TIMER]).stdout
+    assert sorted(re.findall(r"On\w+=\S+", timers)) == ["OnBootUSec=5s", "OnUnitInactiveUSec=1min"]
+    wait_until("it has come", lambda: box.run(
+        ["systemctl", "show", "-P", "LastTriggerUSec", TIMER]).stdout.strip(), 10)
+
+
 def test_directories_that_were_lost_are_back_and_the_watcher_sees_them(
         stage: Stage, box: Workstation) -> None:
+    """It looks when it wakes: after a minute at the latest, here at the end of a window."""
+    stage.set_policy(policy(myself=f"{clock(-60)}-{clock(8)}"))
     stage.lab.login("myself", 1)
     box.run(["rm", "-r", "/run/pam-spice"])
     box.run(["systemctl", "start", RECONCILE])
