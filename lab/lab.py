@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import secrets
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 
@@ -18,13 +20,23 @@ from lab.errors import LabError
 from lab.graphical import X11, DisplayManager, GraphicalLogin
 from lab.kernel_log import KernelLog
 from lab.ledger import Ledger, Process
-from lab.network import Network
+from lab.network import (
+    SERVER_LINK,
+    THIRD_ADDRESSES,
+    THIRDS_LINK,
+    WORKSTATION_ADDRESSES,
+    WORKSTATION_LINK,
+    Network,
+)
 from lab.rootfs import USERS
 from lab.server import KvmServer
 from lab.workstation import TTYS, Workstation
 
 PROGRAMS = ("debootstrap", "systemd-nspawn", "nsenter", "qemu-system-x86_64", "ip", "ss", "openssl")
 _INSTANCES = Path("/var/tmp")  # noqa: S108
+_PACKET = re.compile(r"IN=(\S*) OUT=(\S*) .*SRC=(\S+) ")
+_ADDRESSES = {ip_address(address) for address in (*WORKSTATION_ADDRESSES, *THIRD_ADDRESSES)}
+_WIRES = {WORKSTATION_LINK, SERVER_LINK, THIRDS_LINK}
 
 
 @dataclass(frozen=True)
@@ -210,9 +222,12 @@ class Lab:
         login.wait()
         return login
 
-    def kernel_denials(self, prefix: str = "pam-spice", after: int = -1) -> list[str]:
-        """The kernel's new log records that begin with `prefix`, oldest first; see KernelLog."""
-        return self.kernel_log.lines(prefix, after)
+    def kernel_denials(self, prefix: str = "pam-spice deny ", after: int = -1) -> list[str]:
+        """The kernel's new log records that begin with `prefix`, oldest first, of packets on the
+        lab's wires and from its addresses: the log is the machine's. See KernelLog."""
+        return [line for line in self.kernel_log.lines(prefix, after)
+                if (found := _PACKET.search(line)) and ip_address(found[3]) in _ADDRESSES
+                and not _WIRES.isdisjoint(found.groups())]
 
     def install(self) -> str:
         """Copy the checkout's pam-spice into the workstation, run its setup, return its output."""

@@ -15,6 +15,9 @@ WORKSTATION_ADDRESSES = ("192.168.2.22", "fd00::22")
 THIRD_ADDRESSES = ("192.168.2.3", "fd00::3")
 SERVER_LINK = "lan0"
 WORKSTATION_LINK = "eth0"
+THIRDS_LINK = "lan3"
+"""The server's, to the third machine."""
+
 _IFA_F_NODAD = 0x02
 
 
@@ -90,7 +93,7 @@ class Network:
                   *(["nodad"] if ":" in address else [])])
         call(["ip", "-n", self.third, "link", "set", "lo", "up"])
         servers = SERVER_ADDRESSES[0][0], SERVER_ADDRESSES[1][0]
-        for other, link, addresses in ((self.server, "lan3", servers),
+        for other, link, addresses in ((self.server, THIRDS_LINK, servers),
                                        (self.workstation, "eth3", WORKSTATION_ADDRESSES)):
             end = f"to-{link}"
             call(["ip", "-n", other, "link", "add", link, "type", "veth",

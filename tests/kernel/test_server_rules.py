@@ -35,8 +35,8 @@ def lan() -> int:
     os.read(reader, 1)
     machines = [f"{address}/16" for machine in (FRONT, POOL, PC7, THIRD) for address in machine
                 if address]
-    ns.link(pid, "lan", machines, [f"{HOST4}/16", f"{HOST6}/16"])
-    ns.until(lambda: "LOWER_UP" in ns.ip("link", "show", "lan0"))
+    ns.link(pid, "wire", machines, [f"{HOST4}/16", f"{HOST6}/16"])
+    ns.until(lambda: "LOWER_UP" in ns.ip("link", "show", "wire0"))
     ns.listen([(host, port) for host in (HOST4, HOST6) for port in PORTS])
     return pid
 

@@ -351,7 +351,7 @@ class Stage:
     def _refusal(self, port: int) -> str | None:
         if self.setup == NOTHING:
             return None
-        prefix = "pam-spice" if self.is_ours else article.DENY_PREFIX
+        prefix = "pam-spice deny " if self.is_ours else article.DENY_PREFIX
         for line in self._log.lines(prefix):
             told = dict(word.partition("=")[::2] for word in line.split())
             # The log is the machine's: other firewalls may write to it.
