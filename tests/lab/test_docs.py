@@ -14,11 +14,10 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from lab import seat
+from lab import product, seat
 from lab.door import wait_until
 from lab.lab import Lab
 from lab.story import Stage
-from lab.story.stage import policy
 from tests.lab.kvm_host import KvmHost
 from tests.unit.pages import BLOCKS, NOT_TRIED, SHELL, Block, commands_of, is_like, today
 
@@ -202,14 +201,13 @@ def _fault(done: CompletedProcess[str], status: int, shown: Block | None) -> str
 @pytest.fixture(scope="module")
 def reader(lab: Lab, stage: Stage, packages: Path,
            tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
-    stage.reset()
+    lab.renew(install=False)
     box = lab.workstation
     graphics = the("docs/server.md", "graphics of bookkeeping")
     server = KvmHost(lab, the("docs/server.md", "qemu.conf"), tmp_path_factory.mktemp("kvm"))
     try:
-        # A workstation without pam-spice, in less time than a new one.
-        box.run(["pam-spice", "uninstall"])
-        box.shell("rm -rf /etc/pam-spice")
+        product.put_checkout(box)
+        box.shell("rm -r /etc/pam-spice")
         passwords = {user: f"{user}-has-a-password" for user in PEOPLE}
         box.shell("".join(f"useradd --create-home --user-group --shell /bin/bash {user}\n"
                           for user in PEOPLE)
@@ -225,7 +223,6 @@ def reader(lab: Lab, stage: Stage, packages: Path,
         yield Reader(lab, stage, server, packages, passwords)
     finally:
         server.stop()
-        lab.renew(policy())
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -18,7 +18,6 @@ from lab.door import wait_until
 from lab.errors import LabTimeout
 from lab.lab import Lab
 from lab.story import Stage
-from lab.story.stage import policy
 from tests.lab.conftest import LATER
 
 VIEWER = "/usr/bin/remote-viewer"
@@ -127,7 +126,6 @@ def office(lab: Lab, stage: Stage, packages: Path) -> Iterator[Office]:
     found.before = found.state
     yield found
     lab.server.stop_console(CONSOLE)
-    lab.renew(policy())
 
 
 def test_over_an_installation_from_a_checkout_it_is_not_installed(office: Office) -> None:
