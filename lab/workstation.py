@@ -181,10 +181,14 @@ class Workstation:
     def write_file(
         self, path: str | Path, text: str | bytes, *, mode: int = 0o644, owner: str = "root:root"
     ) -> None:
-        """Write a file in the container, with the directories that lead to it, in one step."""
+        """Write a file in the container, in one step, with the directories that lead to it: those
+        that are missing are the owner's, too."""
         script = (
-            'set -eu; mkdir -p -- "$(dirname -- "$1")"; new=$(mktemp -- "$1.XXXXXX");'
-            'cat >"$new"; chown -- "$3" "$new"; chmod -- "$2" "$new"; mv -fT -- "$new" "$1"'
+            'set -eu; owner=$3; '
+            'lead() { [ -d "$1" ] || { lead "$(dirname -- "$1")"; mkdir -- "$1"; '
+            'chown -- "$owner" "$1"; }; }; '
+            'lead "$(dirname -- "$1")"; new=$(mktemp -- "$1.XXXXXX"); '
+            'cat >"$new"; chown -- "$owner" "$new"; chmod -- "$2" "$new"; mv -fT -- "$new" "$1"'
         )
         argv = ["/bin/bash", "-c", script, "-", str(path), f"{mode:o}", owner]
         self.run(argv, stdin=text)

@@ -2,9 +2,7 @@
 
 import pytest
 
-from lab.lab import Lab
 from lab.story import CHAPTERS, DESKTOP, Chapter, Line, Stage
-from lab.story.stage import policy
 
 
 def play(chapter: Chapter, stage: Stage, lines: list[Line]) -> None:
@@ -19,14 +17,7 @@ def test_every_line_of_the_chapter_holds(chapter: Chapter, stage: Stage,
     play(chapter, stage, lines)
 
 
-@pytest.fixture(scope="module")
-def freshly_booted(lab: Lab) -> None:
-    """As `make demo-desktop` has it: no chapter before has ended logind or people's processes."""
-    lab.renew(policy())
-
-
 @pytest.mark.parametrize("chapter", DESKTOP, ids=lambda chapter: chapter.__name__)
-@pytest.mark.usefixtures("freshly_booted")
 def test_every_line_at_the_desktop_holds(chapter: Chapter, stage: Stage,
                                          lines: list[Line]) -> None:
     play(chapter, stage, lines)
