@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -80,6 +81,7 @@ class Stage:
         self.lab = lab
         self.pictures = pictures
         self._tell = tell
+        self._opening = 0.0
         pictures.mkdir(parents=True, exist_ok=True)
         lab.server.add_listener(OPEN_PORT)
 
@@ -147,10 +149,18 @@ class Stage:
 
     def open_console(self, screen: Screen, console: str) -> list[Channel]:
         """Run spice-open on a screen, type the VM's password, wait for its four channels."""
+        began = time.monotonic()
         if isinstance(screen, Desktop):
             screen.start_program(f"spice-open {console}")
         screen.answer_viewer_password(self.lab.server.consoles[console].password)
-        return self.lab.server.wait_for_channels(console, 4)
+        channels = self.lab.server.wait_for_channels(console, 4)
+        self._opening = max(self._opening, time.monotonic() - began)
+        return channels
+
+    def long_enough(self) -> int:
+        """Seconds within which somebody has surely logged in and opened a console: several times
+        as many as the console itself has taken here by now, where there was one."""
+        return 5 + math.ceil(min(5 * self._opening or 15, 15))
 
     def local_sockets(self) -> str:
         """The workstation's TCP sockets to guarded ports, TIME_WAIT aside: it has no owner."""
@@ -182,8 +192,7 @@ class Stage:
             self.lab.workstation.run(["pkill", "-KILL", "-u", str(uid)], check=False)
         # logind's users are those whose service manager runs, or is stopped just now: a desktop
         # that came then would have no bus.
-        wait_until("everybody is gone", lambda: not self.lab.workstation.run(
-            ["loginctl", "--no-legend", "list-users"]).stdout, 30)
+        wait_until("everybody is gone", self._nobody_is_known, 30)
         # systemd gives a getty up that ends too often, as it does when its login is killed.
         self.lab.workstation.shell("systemctl reset-failed 'getty@*'; "
                                    "systemctl restart getty@tty1 getty@tty2")
@@ -194,3 +203,8 @@ class Stage:
         self.lab.workstation.run(["pam-spice", "reconcile"])
         if self.chains():
             raise LabError(f"chains are left: {self.chains()}")
+
+    def _nobody_is_known(self) -> bool:
+        # It fails when somebody whom it asks about goes meanwhile.
+        listed = self.lab.workstation.run(["loginctl", "--no-legend", "list-users"], check=False)
+        return listed.returncode == 0 and not listed.stdout

@@ -8,8 +8,6 @@ from lab.door import wait_until
 from lab.story.attempts import REFUSED
 from lab.story.stage import MYSELF, Stage, clock, policy
 
-_LENGTH = 20.0
-
 
 def _sleep_until(instant: float) -> None:
     time.sleep(max(0.0, instant - time.time()))
@@ -21,8 +19,7 @@ def _window(begins: float, ends: float) -> str:
 
 def a_window_ends_with_every_process_stopped(stage: Stage) -> None:
     """A window ends with every process of pam-spice stopped: the kernel alone cuts"""
-    # Long enough for the login and the viewer to be there before it ends.
-    end = int(time.time()) + int(_LENGTH) + 5
+    end = int(time.time()) + stage.long_enough() + 5
     stage.set_policy(policy(myself=_window(-60, end - time.time())))
     stage.lab.login("myself", 1)
     desktop = stage.lab.desktop("myself", 1)
@@ -52,7 +49,7 @@ def a_window_ends_with_every_process_stopped(stage: Stage) -> None:
 
 def a_window_ends_with_the_watcher_running(stage: Stage) -> None:
     """A window ends with the watcher running: an idle console is cut within a second"""
-    end = int(time.time()) + int(_LENGTH)
+    end = int(time.time()) + stage.long_enough()
     stage.set_policy(policy(myself=_window(-60, end - time.time())))
     stage.lab.login("myself", 1)
     stage.open_console(stage.lab.desktop("myself", 1), "debianx")
@@ -72,7 +69,7 @@ def a_window_ends_with_the_watcher_running(stage: Stage) -> None:
 
 def a_window_begins_with_every_process_stopped(stage: Stage) -> None:
     """A window begins with every process of pam-spice stopped: it opens by itself"""
-    begin = int(time.time()) + int(_LENGTH)
+    begin = int(time.time()) + stage.long_enough()
     stage.set_policy(policy(myself=_window(begin - time.time(), 600)))
     stage.lab.login("myself", 1)
     stage.stop_everything()
