@@ -168,6 +168,8 @@ def serve_here() -> None:
     """The addresses of the server on the loopback, and listeners that echo on them."""
     ip("addr", "add", f"{V4}/24", "dev", "lo")
     ip("addr", "add", f"{V6}/64", "dev", "lo", "nodad")
+    # The kernel routes to it a moment later.
+    until(lambda: f"local {V6} " in ip("-6", "route", "show", "table", "local"))
     listen([(address, port) for address in (V4, V6)
             for port in (GUARDED_PORT, OTHER_GUARDED_PORT, FREE_PORT)])
 
