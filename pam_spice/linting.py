@@ -30,6 +30,10 @@ _THERE = "ca-cert.pem in /etc/pki/qemu, or where spice_tls_x509_cert_dir of its 
 
 _ANEW = f"copy it anew from the server: {_THERE}"
 
+_MOVE = ("others than root can put another file or a link in its place, which a command of root's "
+         "would meet: put a copy into /etc/pam-spice, and name that as ca_file")
+_MOST_PARTS = 256
+
 _MAX_CA_BYTES = 4 * 1024 * 1024  # Debian's bundle of all public ones has 220 KB
 _AT_ONCE = 16  # host names
 
@@ -83,21 +87,58 @@ def read_ca(path: str) -> CaFault | CaSpans:
     except (FileNotFoundError, NotADirectoryError):
         return CaFault(Code.CA_MISSING, "does not exist here", f"copy it from the server: {_THERE}")
     except OSError as error:
-        return CaFault(Code.CA_UNREADABLE, f"can't be read: {error.strerror}",
-                       f"chmod a+r {path}, and a+x each directory above it")
+        return CaFault(Code.CA_UNREADABLE, f"can't be read: {error.strerror}", command_on(
+            path, f"chmod a+r {path}, and a+x each directory above it"))
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             return CaFault(Code.CA_UNUSABLE, "is not a regular file", "put a file in its place")
         if not _is_readable_for_viewer(descriptor, found):
             return CaFault(Code.CA_UNREADABLE, f"can't be read by users "
-                           f"(mode {stat.S_IMODE(found.st_mode):04o})", f"chmod a+r {path}")
+                           f"(mode {stat.S_IMODE(found.st_mode):04o})",
+                           command_on(path, f"chmod a+r {path}"))
         data = read_all(descriptor, _MAX_CA_BYTES)
     except (OSError, ValueError) as error:
         return CaFault(Code.CA_UNREADABLE, f"can't be read: {error}", _ANEW)
     finally:
         os.close(descriptor)
     return certificate_spans(data, path)
+
+
+def command_on(path: str, command: str) -> str:
+    """The command, as a remedy, where it meets what was looked at; else what to do instead."""
+    return command if _stays_in_place(path) else _MOVE
+
+
+def _stays_in_place(path: str) -> bool:
+    """Whether nobody but root, and who asks, can put something else where the path leads."""
+    trusted = {0, os.geteuid()}
+    directory, left = "/", path.split("/")[::-1]
+    try:
+        for _ in range(_MOST_PARTS):
+            if not left:
+                return True
+            part = left.pop()
+            if part in ("", ".", ".."):
+                directory = os.path.dirname(directory) if part == ".." else directory
+                continue
+            place = os.path.join(directory, part)
+            around, found = os.stat(directory), os.lstat(place)
+            # In a sticky directory (/tmp) others can't replace what is not theirs.
+            is_sticky = around.st_mode & stat.S_ISVTX and found.st_uid in trusted
+            if around.st_uid not in trusted or around.st_mode & 0o022 and not is_sticky:
+                return False
+            if stat.S_ISLNK(found.st_mode):
+                target = os.readlink(place)
+                left += target.split("/")[::-1]
+                directory = "/" if target.startswith("/") else directory
+            else:
+                directory = place
+    except FileNotFoundError:
+        return True  # all that is there is root's
+    except OSError:
+        pass
+    return False
 
 
 def certificate_spans(data: bytes, path: str) -> CaFault | CaSpans:
@@ -111,7 +152,7 @@ def certificate_spans(data: bytes, path: str) -> CaFault | CaSpans:
         if _is_der(data):
             # openssl has read all of it before it opens what it writes.
             return CaFault(Code.CA_UNUSABLE, "is in DER form, and the viewer reads PEM alone",
-                           f"openssl x509 -inform der -in {path} -out {path}")
+                           command_on(path, f"openssl x509 -inform der -in {path} -out {path}"))
         return CaFault(Code.CA_UNUSABLE, "holds no certificate in PEM form, or a damaged one",
                        _ANEW)
     spans = [(ssl.cert_time_to_seconds(str(each["notBefore"])),

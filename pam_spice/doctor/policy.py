@@ -12,7 +12,7 @@ from conf.lookup import CompiledPolicy
 from conf.model import Policy
 from pam_spice import paths
 from pam_spice.doctor.findings import FIX, Code, Finding, Piece
-from pam_spice.linting import read_ca, resolve
+from pam_spice.linting import command_on, read_ca, resolve
 
 RESOLVE_SECONDS = 5.0
 
@@ -45,7 +45,8 @@ def server_findings(policy: Policy | None, now: int) -> Iterator[Finding]:
         directory = _closed_directory(path)
         if directory is not None:
             yield Finding(Code.CA_UNUSABLE, f"CA file {path} can't be read by users: {directory} "
-                          f"lets none of them through", f"chmod a+x {directory}")
+                          f"lets none of them through",
+                          command_on(directory, f"chmod a+x {directory}"))
     hosts = [server.host for server in policy.servers.values()]
     for finding in host_names(policy, resolve(hosts, RESOLVE_SECONDS)):
         yield Finding(Code.HOST_ELSEWHERE, finding.fact, finding.remedy)

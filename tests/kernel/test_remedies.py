@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from conf.lint.endpoints import CaFault
-from pam_spice.doctor import units
-from pam_spice.linting import read_ca
+from pam_spice.doctor import policy, units
+from pam_spice.linting import command_on, read_ca
 from tests.kernel import namespace as ns
 from tests.unit.test_doctor import UNIT, WATCH
 from tests.unit.test_linting import CA_SPAN, DER
@@ -46,6 +46,51 @@ def test_a_ca_file_in_der_form_is_good_then_and_as_readable_as_before() -> None:
     assert read_ca(str(path)) == (CA_SPAN,)
     found = path.stat()
     assert (stat.S_IMODE(found.st_mode), found.st_uid) == (0o664, ns.USERS["anne"])
+
+
+@pytest.mark.parametrize("place", ["home/ca.pem", "link.pem", "shared/ca.pem", "tmp/ca.pem"])
+@pytest.mark.parametrize(("data", "mode"), [(DER, 0o644), (b"a secret of root's", 0o600)])
+def test_no_command_is_told_of_a_place_in_which_a_user_can_put_a_link(
+        place: str, data: bytes, mode: int) -> None:
+    # chmod would open what his link leads to, openssl overwrite it.
+    secret = Path("/run/secret")
+    secret.write_bytes(data)
+    secret.chmod(mode)
+    for name, owner, rights in (("home", ns.USERS["anne"], 0o755), ("shared", 0, 0o777),
+                                ("tmp", 0, 0o1777)):
+        Path("/run", name).mkdir()
+        Path("/run", name).chmod(rights)
+        os.chown(f"/run/{name}", owner, 0)
+    for name in ("home", "shared", "tmp"):
+        Path("/run", name, "ca.pem").symlink_to(secret)
+        os.lchown(f"/run/{name}/ca.pem", ns.USERS["anne"], 0)
+    Path("/run/link.pem").symlink_to("home/ca.pem")
+    fault = read_ca(f"/run/{place}")
+    assert isinstance(fault, CaFault)
+    assert "/run" not in fault.remedy
+    assert fault.remedy.endswith("put a copy into /etc/pam-spice, and name that as ca_file")
+
+
+def test_a_link_of_root_s_own_is_no_hindrance() -> None:
+    Path("/run/tmp").mkdir()
+    Path("/run/tmp").chmod(0o1777)
+    Path("/run/tmp/ca.pem").write_bytes(DER)
+    Path("/run/tmp/ca.pem").chmod(0o600)
+    Path("/run/link.pem").symlink_to("../run/./tmp/ca.pem")
+    fault = read_ca("/run/link.pem")
+    assert isinstance(fault, CaFault)
+    assert fault.remedy == "chmod a+r /run/link.pem"
+
+
+@pytest.mark.parametrize("owner", ["root", "anne"])
+def test_a_directory_that_a_user_can_change_for_a_link_is_opened_by_no_command(owner: str) -> None:
+    home = Path("/run/home")
+    (home / "certs").mkdir(parents=True)
+    (home / "certs").chmod(0o700)
+    os.chown(home, ns.USERS.get(owner, 0), 0)
+    found = policy._closed_directory("/run/home/certs/ca.pem")
+    assert found == "/run/home/certs"
+    assert command_on(found, "chmod").startswith("chmod") == (owner == "root")
 
 
 @pytest.mark.parametrize(("option", "state"), [
