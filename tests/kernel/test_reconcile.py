@@ -14,6 +14,7 @@ from conf.lookup import CompiledPolicy
 from pam_spice import journal, paths, sockets
 from pam_spice.firewall import netlink
 from pam_spice.locking import Lock
+from pam_spice.policy import current_policy
 from pam_spice.reconcile import Reconciliation, wake_watcher
 from session import logind
 from session.records import CLOSED, DIRECTORY, OPEN, WAITING, read_records
@@ -77,6 +78,43 @@ def test_who_sits_there_when_the_first_policy_comes_has_what_it_gives_him() -> N
     workstation.reconcile()
     assert workstation.states() == {"3": OPEN}
     assert workstation.reaches("anne", GUARDED_PORT) == "yes"
+
+
+def test_a_first_policy_that_comes_while_its_lack_is_being_noticed_is_to_count_too(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    workstation = Workstation()
+    ns.serve_here()
+    workstation.log_in("3", "anne")
+
+    def too_early(now: int) -> CompiledPolicy:
+        found = current_policy(now)
+        workstation.policy()
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pam_spice.reconcile.current_policy", too_early)
+        workstation.reconcile()
+    workstation.reconcile()
+    assert workstation.reaches("anne", GUARDED_PORT) == "yes"
+
+
+def test_who_sat_there_before_the_first_policy_is_shut_out_at_logout_without_a_hook() -> None:
+    # PAM read his stack when there was none of ours in it.
+    workstation = Workstation()
+    ns.serve_here()
+    workstation.log_in("3", "anne")
+    workstation.log_in("4", "ralph")
+    workstation.reconcile()
+    workstation.policy()
+    workstation.reconcile()
+    assert workstation.states() == {"3": OPEN, "4": WAITING}
+    workstation.set_state("3", "closing")  # what he left behind keeps it so
+    workstation.reconcile()
+    assert workstation.states()["4"] == OPEN
+    assert workstation.reaches("anne", GUARDED_PORT) == REFUSED
+    start_watcher()
+    workstation.kill("4")  # and logind goes on calling it active
+    assert ns.until(lambda: workstation.reaches("ralph", OTHER_GUARDED_PORT) == REFUSED, 2)
 
 
 def test_a_user_without_grants_logs_in_and_has_no_chain() -> None:
