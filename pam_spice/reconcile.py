@@ -695,9 +695,12 @@ def _barred(group: grp.struct_group, records: "Iterable[Record]",
         return list(records)
     barred = [record for record in records if record.user in group.gr_mem]
     for record in barred:
+        from pam_spice.run import paste
+
+        remedy = paste(["gpasswd", "-d", record.user, VIEWER_GROUP])
         journal.log(journal.ERROR, f"{record.user} is a member of {VIEWER_GROUP}, nothing opens "
-                    f"for him; run gpasswd -d {record.user} {VIEWER_GROUP}", event="group-member",
-                    user=record.user, uid=record.uid, session=record.session)
+                    f"for him; run {remedy}", event="group-member", user=record.user,
+                    uid=record.uid, session=record.session)
     return barred
 
 

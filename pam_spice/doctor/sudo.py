@@ -12,7 +12,7 @@ from pam_spice import paths, sudoers
 from pam_spice.doctor import sudolist
 from pam_spice.doctor.findings import FIX, Code, Finding, Piece
 from pam_spice.doctor.people import People
-from pam_spice.run import CommandFailed, lines, run
+from pam_spice.run import CommandFailed, lines, paste, run
 from session.records import read_records
 
 SUDOERS = "/etc/sudoers"
@@ -92,7 +92,7 @@ def rule_findings(policy: CompiledPolicy | None, people: People,
             text = _ask(user)
         except (CommandFailed, UnicodeDecodeError) as error:
             yield Finding(Code.SUDO_UNASKED, f"sudo does not say what {user} may do: {error}",
-                          f"find out why: sudo -ll -U {user}")
+                          f"find out why: {paste(['sudo', '-ll', '-U', user])}")
             continue
         listing = sudolist.parse_listing(text)
         own = _own_commands(policy, people.subjects(user)) if policy else set()

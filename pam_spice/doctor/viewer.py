@@ -10,6 +10,7 @@ from pam_spice import installing, viewerfile
 from pam_spice.doctor.findings import FIX, Code, Finding, Piece
 from pam_spice.naming import viewer_gid
 from pam_spice.reconcile import has_password
+from pam_spice.run import paste
 
 _PASSWD, _GROUP = "/etc/passwd", "/etc/group"
 _CLOSED = "until then nothing is open for anybody"
@@ -44,12 +45,12 @@ def group_findings(users: Iterable[str]) -> Iterator[Finding]:
     for member in group.gr_mem:
         yield Finding(Code.GROUP_MEMBER, f"{member} is a member of {VIEWER_GROUP}, so that any "
                       f"program of his can have it: nothing opens for him",
-                      f"gpasswd -d {member} {VIEWER_GROUP}; programs that he has started keep it "
-                      f"until he logs out")
+                      paste(["gpasswd", "-d", member, VIEWER_GROUP])
+                      + "; programs that he has started keep it until he logs out")
     for user in sorted(_first_group(group.gr_gid, users)):
         yield Finding(Code.GROUP_FIRST, f"{VIEWER_GROUP} is the first group of {user}, and so that "
                       f"of all his programs: nothing opens for him",
-                      f"usermod -g OTHERGROUP {user}")
+                      paste(["usermod", "-g", "OTHERGROUP", user]))
     try:
         if has_password(group):
             yield Finding(Code.GROUP_PASSWORD, f"the group {VIEWER_GROUP} has a password, which "

@@ -1,6 +1,8 @@
 """Remedies that are commands, typed as they stand: each mends what it is said of."""
 
+import grp
 import os
+import shlex
 import stat
 import subprocess
 from pathlib import Path
@@ -8,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from conf.lint.endpoints import CaFault
-from pam_spice.doctor import policy, units
+from conf.viewer import VIEWER_GROUP
+from pam_spice import journal, reconcile, viewerfile
+from pam_spice.doctor import policy, units, viewer
 from pam_spice.linting import command_on, read_ca
+from session.records import OPEN, Record
 from tests.kernel import namespace as ns
 from tests.unit.test_doctor import UNIT, WATCH
 from tests.unit.test_linting import CA_SPAN, DER
@@ -127,3 +132,25 @@ def test_the_unit_that_lies_before_the_package_s_is_gone_then() -> None:
     path.write_text("[Service]\nExecStart=/bin/false\n")
     typed(units._way_back(WATCH, f"/etc/systemd/system/{WATCH}"))
     assert below("etc") == []
+
+
+@pytest.mark.parametrize("name", [r"CORP\anne", "domain user", "$(touch /run/done)", "a;b", "a'b"])
+def test_an_odd_name_is_one_word_of_the_command(
+        monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    group = grp.struct_group((VIEWER_GROUP, "x", ns.VIEWER_GID, [name]))
+    monkeypatch.setattr(grp, "getgrnam", lambda _: group)
+    monkeypatch.setattr(viewer, "_first_group", lambda *_: {name})
+    monkeypatch.setattr(viewerfile, "fault", lambda _: None)
+    remedies = [found.remedy for found in viewer.group_findings([])]
+    member = Record("3", 1001, name, 1, 1, 1, "", OPEN, {}, [])
+    logged: list[str] = []
+    monkeypatch.setattr(journal, "log", lambda _level, text, **_: logged.append(text))
+    assert reconcile._barred(group, [member], False) == [member]
+    commands = [remedies[0].partition("; programs")[0], remedies[1],
+                logged[0].rpartition("run ")[2]]
+    assert [shlex.split(each) for each in commands] == [
+        ["gpasswd", "-d", name, VIEWER_GROUP], ["usermod", "-g", "OTHERGROUP", name],
+        ["gpasswd", "-d", name, VIEWER_GROUP]]
+    for command in commands:
+        typed(f"{command.split(' ')[0]}() {{ :; }}; {command}")
+    assert not Path("/run/done").exists()
