@@ -92,20 +92,22 @@ def _a_whole_day(stage: Stage, desktop: str, uid: int) -> None:
     person.display.key("Return")
 
     _her_own_password(stage, person, name)
+    person.turns_to(VIEWER_PASSWORD)
+    person.picture(f"{name}-07-virtual-machine-password")
     person.logs_into("leaptest")
     stage.line("the server sees her: four TLS channels", len([
         channel for channel in stage.lab.server.channels("leaptest") if channel.tls]) == 4)
     time.sleep(1)  # for the guest's display to be drawn
     stage.line("the window bears the console's name", "leaptest (1)" in person.display.titles(),
                person.display.titles())
-    person.picture(f"{name}-07-console")
+    person.picture(f"{name}-08-console")
 
     person.opens_consoles()
     person.display.wait_for_window(LIST)
     person.waits_for("table cell", "leaptest")
     stage.line("the list says which one she has in use", "in use by you" in person.rows(),
                "\n".join(person.rows()))
-    person.picture(f"{name}-08-list-in-use")
+    person.picture(f"{name}-09-list-in-use")
     person.display.key("Escape")
     stage.soon("what she types goes to the list, though her mouse is over the viewer, which would "
                "take the keyboard", lambda: not person.display.windows(LIST), 5)
@@ -132,7 +134,7 @@ def _her_own_password(stage: Stage, person: Person, name: str) -> None:
 def _warned_and_ended(stage: Stage, person: Person, name: str) -> None:
     _ends_in(stage, 602)
     wait_until("she is warned", person.is_warned, 15, 0.2)
-    person.picture(f"{name}-09-ten-minutes-left")
+    person.picture(f"{name}-10-ten-minutes-left")
     warned = person.warnings()
     stage.line("ten minutes before the end a notification says so",
                any("leaptest closes in 10 minutes, at" in each for each in warned), warned)
@@ -142,7 +144,7 @@ def _warned_and_ended(stage: Stage, person: Person, name: str) -> None:
     stage.line("at the end the console closes, and a window says why and when it opens again",
                -1 <= late <= 8 and said.endswith(f"{begins.removesuffix(':00')}."),
                f"{said} ({late:.1f} s after its end)")
-    person.picture(f"{name}-10-ended")
+    person.picture(f"{name}-11-ended")
     person.closes_it()
     stage.soon("the viewer has gone, nothing of spice-open runs",
                lambda: not person.display.windows(VIEWER) and person.has_nothing_left(), 20)
@@ -150,7 +152,7 @@ def _warned_and_ended(stage: Stage, person: Person, name: str) -> None:
     said = person.reads("Not now: your next time for debianx is")
     stage.line("the icon now says when, each console on a line of its own",
                said.count("Not now") == 3, said)
-    person.picture(f"{name}-11-not-now")
+    person.picture(f"{name}-12-not-now")
     person.closes_it()
 
 

@@ -163,6 +163,26 @@ def test_the_pages_quote_sentences_in_both_languages() -> None:
     assert len(quoted()) > 18
 
 
+def in_quotation_marks() -> list[str]:
+    running = " ".join(line for line in TEXTS["docs/using.md"].splitlines()
+                       if not line.startswith("|"))
+    running = " ".join(re.sub(r"\]\([^)]*\)", "]", running).split())
+    return sorted({"".join(found) for found in re.findall(r'"([^"]*)"|»([^«]*)«', running)})
+
+
+@pytest.mark.parametrize("quotation", in_quotation_marks())
+def test_what_people_are_told_that_they_read_is_among_the_messages(quotation: str) -> None:
+    rows = re.findall(r"^\| (.+?) \| (.+?) \|", TEXTS["docs/messages.md"], re.MULTILINE)
+    known = [re.sub(r"\\\{\w+\\\}", ".+", re.escape(cell)) for row in rows for cell in row]
+    assert any(re.fullmatch(each, quotation) for each in known), quotation
+
+
+def test_the_viewers_question_is_told_in_both_languages() -> None:
+    assert {"Authentication required", "Authentifikation erforderlich",
+            "Do you want to close the session?", "Möchten Sie die Sitzung beenden?"} <= set(
+                in_quotation_marks())
+
+
 # Links
 
 @pages
