@@ -73,7 +73,8 @@ class Reconciliation:
         self.unreadable: set[str] = set()  # sessions that live, with a damaged record, which stays
         self.ending: set[str] = set()  # by logind's word
         self.lost: set[str] = set()  # recorded, their leader lives, but logind doesn't list them
-        self.was_in_force = is_in_force()  # before the policy is read: it may come meanwhile
+        # Whether there ever was a usable policy; before it is read, for it may come meanwhile.
+        self.had_guard = os.path.lexists(paths.GUARD)
         self.policy: CompiledPolicy | None = None
         self.endpoints: list[Endpoint] = []
         self.names: list[str] = []  # of all that lies beside the records
@@ -151,7 +152,7 @@ class Reconciliation:
         """Records for the sessions that are new."""
         if self.policy is None or self.phase == "close" or self.now < FIRST_SANE_SECOND:
             return {}
-        if self.policy.outcome == "missing" and not self.was_in_force:
+        if self.policy.outcome in ("missing", "unusable") and not self.had_guard:
             return {}  # a record holds for as long as its login, and the first policy is to count
         try:
             sessions = read_sessions()

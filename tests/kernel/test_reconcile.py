@@ -74,6 +74,9 @@ def test_who_sits_there_when_the_first_policy_comes_has_what_it_gives_him() -> N
     workstation.log_in("3", "anne")
     workstation.reconcile()
     assert workstation.states() == {}, "nothing counts before there is a policy"
+    workstation.policy("grants: [")
+    workstation.reconcile()
+    assert workstation.states() == {}, "nor with one that can't be used"
     workstation.policy()
     workstation.reconcile()
     assert workstation.states() == {"3": OPEN}
