@@ -94,13 +94,19 @@ class NoJournal(Exception):
 def journal_lines(since: int | None, until: int | None = None,
                   also: Sequence[str] = ()) -> Generator[bytes, None, None]:
     """Records in journalctl's JSON, oldest first, from an instant on, up to another; those too that
-    ``also`` matches, in journalctl's words. Raises NoJournal."""
+    ``also`` matches, in journalctl's words, and in the users' own journals too. Raises NoJournal.
+
+    A journal that is kept has a file for each user, with all that came from his uid: what sudo says
+    of him as well, journald.conf(5), SplitMode. He can read that file and not write it.
+    """
     if not os.path.exists(JOURNALCTL):
         raise NoJournal(f"there is no {JOURNALCTL}, and nobody else keeps what happened\n"
                         f"  install systemd")
     empty = True
-    # --system: not the users' own journals. --all: fields over 4 KB too.
-    options = ["--system", "--output=json", "--all", "--quiet", "--no-pager"]
+    # --all: fields over 4 KB too.
+    options = ["--output=json", "--all", "--quiet", "--no-pager"]
+    if not also:  # what root and the kernel say is in the system's
+        options.append("--system")
     if since is not None:
         options.append(f"--since=@{since}")
     if until is not None:

@@ -76,3 +76,6 @@ def what_happened_can_be_read_and_not_forged(stage: Stage) -> None:
     stage.line("pam-spice report makes a page of it that needs nothing else",
                all(name in page for name in ("myself", "mybro", "debianx", "leaptest"))
                and "forged" not in page and not re.search(r"(src|href)=.https?:", page))
+    ran = re.search(r'>myself</th>.*>debianx<.*data-label="Viewer ran"><div><ul>', page)
+    stage.line("it tells from sudo's lines that the viewer of myself was started", ran,
+               box.run(["journalctl", "-t", "sudo", "-n", "20"]).stdout)

@@ -86,8 +86,9 @@ def assert_documented(record: dict[str, str]) -> str:
 class Journal:
     """A journald of the test's own, with nothing in it yet."""
 
-    def __init__(self, queue: int = 512) -> None:
-        """``queue``: how many datagrams wait for it; systemd's own at boot is 512."""
+    def __init__(self, queue: int = 512, is_kept: bool = False) -> None:
+        """``queue``: how many datagrams wait for it; systemd's own at boot is 512. ``is_kept``: in
+        /var/log/journal, where each user's records go into a file of his own."""
         for directory in ("/run/log", "/var/log"):
             os.makedirs(directory, exist_ok=True)
             ns.mount("tmpfs", directory, "tmpfs", 0, "mode=0755,size=300m")
@@ -96,7 +97,11 @@ class Journal:
         os.makedirs("/etc/systemd", exist_ok=True)
         # Room enough for a flood: else the oldest records make place for it.
         Path("/etc/systemd/journald.conf").write_text(
-            "[Journal]\nStorage=volatile\nAudit=no\nRuntimeMaxUse=250M\nRuntimeKeepFree=1M\n")
+            "[Journal]\nAudit=no\nSplitMode=uid\n"
+            + ("Storage=persistent\nSystemMaxUse=250M\nSystemKeepFree=1M\n" if is_kept else
+               "Storage=volatile\nRuntimeMaxUse=250M\nRuntimeKeepFree=1M\n"))
+        if is_kept:  # as systemd-journal-flush.service tells it once /var is there
+            Path("/run/systemd/journal/flushed").touch()
         Path("/proc/sys/net/unix/max_dgram_qlen").write_text(str(queue))
         os.mkfifo("/run/kmsg")
         ns.mount("/run/kmsg", "/dev/kmsg", "none", 4096)

@@ -9,11 +9,11 @@ import pytest
 
 from conf.viewer import VIEWER_GROUP, viewer_command
 from pam_spice import paths, sudoers
-from pam_spice.auditlog import journal_lines
+from pam_spice.auditlog import Reader, journal_lines
 from pam_spice.report.sudolog import MATCHES, UNCONFIRMED, SudoLog, Use
 from tests.kernel import namespace as ns
 from tests.kernel.namespace import USERS, VIEWER_GID
-from tests.kernel.test_audit_records import Journal
+from tests.kernel.test_audit_records import FORGED, Journal, forge
 from tests.unit.support import grant
 
 ANNE, RALPH = USERS["anne"], USERS["ralph"]
@@ -23,10 +23,10 @@ CONSOLES = {("mysrv.example", 20001): ["first"], ("mysrv.example", 20002): ["sec
 SUDO = "/usr/bin/sudo"
 
 
-def workstation(rules: str = "") -> Journal:
+def workstation(rules: str = "", is_kept: bool = False) -> Journal:
     """A journald, and a sudo that lets anne start a stand-in for the viewer, for one console;
-    ``rules`` are sudo's others."""
-    there = Journal()
+    ``rules`` are sudo's others, ``is_kept`` is the journal's."""
+    there = Journal(is_kept=is_kept)
     os.mkdir("/run/dev")
     for name in ("null", "zero", "full", "random", "urandom", "tty"):
         found = os.stat(f"/dev/{name}")
@@ -71,8 +71,9 @@ def told(there: Journal) -> SudoLog:
     return found
 
 
-def test_a_start_by_sudo_is_a_use_and_what_users_write_like_it_is_none() -> None:
-    there = workstation()
+@pytest.mark.parametrize("is_kept", [False, True], ids=["volatile", "persistent"])
+def test_a_start_by_sudo_is_a_use_and_what_users_write_like_it_is_none(is_kept: bool) -> None:
+    there = workstation(is_kept=is_kept)
     before = int(time.time())
     start = (SUDO, "-n", "-g", VIEWER_GROUP, *FIRST)
     opened = f"pam_unix(sudo:session): session opened for user anne(uid={ANNE}) by (uid={ANNE})"
@@ -90,6 +91,22 @@ def test_a_start_by_sudo_is_a_use_and_what_users_write_like_it_is_none() -> None
     # What nothing confirms she can make up, about herself.
     assert [(each.user, each.console, each.reason) for each in found.denials()] == [
         ("anne", "second", UNCONFIRMED)] * 2
+    own_files = list(Path("/var/log/journal").rglob(f"user-{ANNE}.journal"))
+    assert bool(own_files) == is_kept
+
+
+def test_a_user_s_own_journal_holds_what_sudo_refused_and_his_forged_lines_are_not_believed(
+        ) -> None:
+    there = workstation("Defaults:ralph !authenticate\n", is_kept=True)
+    assert as_user(RALPH, SUDO, "-n", "-g", VIEWER_GROUP, *FIRST) == 1
+    forge(ANNE, FORGED)
+    forge(ANNE, b"MESSAGE=pam_unix(sudo:session): session opened for user anne\n"
+                b"SYSLOG_IDENTIFIER=sudo\n_GID=%d\n_TRANSPORT=syslog\n_UID=0\n" % VIEWER_GID)
+    found = told(there)
+    assert found.uses() == []
+    assert [(each.user, each.console) for each in found.denials()] == [("ralph", "first")]
+    reader = Reader({ANNE: "anne", RALPH: "ralph"}.get, {}, VIEWER_GID)
+    assert not list(filter(None, map(reader.event, journal_lines(None, None, MATCHES))))
 
 
 @pytest.mark.parametrize("name", ["webdev", "A.b-c_d", "0", "_", "a..-", "x" * 64])
