@@ -9,12 +9,14 @@ from socket import AF_INET, AF_INET6, SOCK_STREAM, socket
 
 from conf.lookup import CompiledPolicy
 from conf.viewer import VIEWER_GROUP
+from pam_spice import journal
 from pam_spice.desired import allows
 from pam_spice.doctor.certificate import PROVED, proof_of
 from pam_spice.firewall import Chain, nft
 from pam_spice.naming import viewer_gid
 from pam_spice.reconcile import Reconciliation
 from pam_spice.run import CommandFailed, Partner, run
+from pam_spice.sessions_now import actor
 from session.eligibility import why_not_eligible
 from session.logind import LogindSession, read_session
 from session.records import CLOSED, OPEN, Record, read_records
@@ -93,12 +95,22 @@ class Selftest:
             with Partner(argv) as child:
                 opened = json.loads(child.line(_OPENING))
                 self._session = opened["session"]
+                self._tell_journal()
                 yield from self._while_open(opened)
                 child.end_input()
                 closed = json.loads(child.line(_OPENING))
             yield from self._after(closed)
         finally:
             self._leave_nothing()
+
+    def _tell_journal(self) -> None:
+        """The hook has written of a login of his, which is none."""
+        if not self._session:
+            return
+        by = actor()
+        journal.log(journal.NOTICE, f"selftest: session {self._session} of {self._user} is made by "
+                    f"pam-spice selftest (by {by})", event="selftest", user=self._user,
+                    uid=self._uid, session=self._session, by=by)
 
     def _while_open(self, opened: dict[str, object]) -> Iterator[Step]:
         if self._place.note:

@@ -18,7 +18,7 @@ from pam_spice.report.sessions import (
 )
 from pam_spice.report.sudolog import SudoLog, Use
 
-_OF_SESSIONS = ("open", "change", "extend", "close", "gone")
+_OF_SESSIONS = ("open", "change", "extend", "close", "gone", "selftest")
 _CHANGES = ("edit", "policy", "grant", "end", "apply", "revoke", "lift", "setup",
             "uninstall")
 _REFUSALS = ("refuse", "wait", "shut", "deny")
@@ -63,6 +63,7 @@ class Facts:
     since: int
     until: int
     sessions: tuple[Session, ...]
+    tests: tuple[Session, ...]  # which the selftest made
     rows: tuple[Row, ...]
     refusals: tuple[Tally, ...]
     cuts: tuple[Tally, ...]
@@ -97,10 +98,12 @@ def facts_of(events: Iterable[Event], sudo: SudoLog, since: int, until: int,
         if since <= denial.time <= until:
             refusals.add("sudo", denial.user or f"uid {denial.uid}",
                          denial.console or "another command line", denial.reason, denial.time)
-    sessions = tuple(session for session in sessions_of(known, heard)
-                     if session.start < until and (session.end is None or session.end >= since))
+    every = [session for session in sessions_of(known, heard)
+             if session.start < until and (session.end is None or session.end >= since)]
+    sessions = tuple(session for session in every if session.tested_by is None)
+    tests = tuple(session for session in every if session.tested_by is not None)
     done = [event for event in known if told_at(event) >= since]
-    return Facts(since, until, sessions, tuple(_rows(sessions, sudo.uses(), since, until)),
+    return Facts(since, until, sessions, tests, tuple(_rows(sessions, sudo.uses(), since, until)),
                  refusals.all(), cuts.all(),
                  tuple(event for event in done if event.event == "mend"),
                  tuple(event for event in done if event.event in _CHANGES),

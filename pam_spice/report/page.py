@@ -14,6 +14,7 @@ from pam_spice.report.style import STYLE
 from pam_spice.report.tables import items, table, text
 
 _NEVER = "no viewer was started"
+_MOST_TESTS = 20
 _TALLY = ("Who", "What", "Why", "Told by", "Times", "First", "Last")
 
 
@@ -122,10 +123,21 @@ class _Page:
 
     def _sessions(self) -> str:
         if not self.facts.sessions:
-            return _none("No login got consoles or waited for them.")
-        return table("Logins that count, each with the consoles that were open for it at some "
-                     "time.", ("Who", "Session", "From", "To", "Ended by", "Consoles"),
-                     [self._session(each) for each in self.facts.sessions])
+            return _none("No login got consoles or waited for them.") + self._tests()
+        return self._tests() + table(
+            "Logins that count, each with the consoles that were open for it at some time.",
+            ("Who", "Session", "From", "To", "Ended by", "Consoles"),
+            [self._session(each) for each in self.facts.sessions])
+
+    def _tests(self) -> str:
+        if not self.facts.tests:
+            return ""
+        told = ", ".join(f"{text(each.user or f'uid {each.uid}')} ({self.clock.time(each.start)}, "
+                         f"by {text(each.tested_by or '-')})" for each in
+                         self.facts.tests[-_MOST_TESTS:])
+        more = len(self.facts.tests) - _MOST_TESTS
+        return (f"<p>Made by pam-spice selftest, and not counted: {told}"
+                f"{f', and {more} before' if more > 0 else ''}.</p>\n")
 
     def _session(self, session: Session) -> tuple[str, ...]:
         start = self.clock.time(session.start)

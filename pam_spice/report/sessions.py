@@ -41,6 +41,7 @@ class Session:
     end: int | None = None  # None: it goes on
     why: str | None = None  # it ended
     waited: bool = False
+    tested_by: str | None = None  # who ran the selftest that made it; then it is no login of his
     told: list[tuple[int, tuple[Reach, ...]]] = field(default_factory=list)
 
     def reach(self, until: int) -> dict[str, list[Span]]:
@@ -115,6 +116,8 @@ def _take(event: Event, at: int, found: list[Session],
         if session is not None:
             _end(live.pop(key), at, event.reason)
         return
+    if event.event == "selftest" and session is not None and session.uid == event.uid:
+        session.tested_by = event.by or "-"
     if event.event not in (*_REACHING, "wait", "shut"):
         return
     is_new = event.reason == "login" and event.event == "open"

@@ -24,6 +24,7 @@ from pam_spice import auditlog, journal, pamstack, paths, run, viewerfile
 from pam_spice.auditlog import Event, Reach, Reader, journal_lines
 from pam_spice.cli import main
 from pam_spice.doctor.findings import Code, Finding
+from pam_spice.doctor.selftest import Place, Selftest
 from pam_spice.firewall import KernelRefused, netlink, nft
 from pam_spice.reconcile import Reconciliation
 from pam_spice.told import write_told
@@ -218,6 +219,9 @@ def play(happens: "Journal") -> None:
     assert status == 0, screen
     workstation.policy(OFFICE + "workstation: {services: [sddm]}\n")
     assert main(["apply", "--now"]) == 0
+    test = Selftest("anne", ANNE, ANNE, "login", CompiledPolicy(paths.COMPILED), Place("", {}, ""))
+    test._session = "3"
+    test._tell_journal()
     workstation.log_out("3")
     workstation.kill("4")
     workstation.reconcile()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import threading
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ from pam_spice.verbs.selftest import _look_who_is_here
 from session.records import read_records
 from tests.kernel import namespace as ns
 from tests.kernel.namespace import GUARDED_PORT, OTHER_GID, V4, V6
+from tests.kernel.test_audit_records import Journal
 from tests.kernel.workstation import OFFICE, SESSIONS, Workstation, office
 
 ANNE = ns.USERS["anne"]
@@ -142,6 +144,35 @@ def test_a_grant_that_has_expired_is_no_console_of_his() -> None:
     names = [step.name for step in test._consoles(record, ())]
     assert [name for name in names if name.startswith("console ")] == ["console second"]
     assert any(name.startswith("connect first, which he is not granted") for name in names)
+
+
+def test_the_journal_says_that_the_login_is_a_selftest_s_and_no_other_is(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    there = Journal()
+    workstation = office()
+    workstation.log_in("8", "anne", hint=True)
+    child = tmp_path / "child"  # as the login's own child speaks
+    child.write_text('#!/bin/sh\necho \'{"session": "8", "code": 0, "reason": "fine"}\'\ncat\n'
+                     'echo \'{"code": 0, "reason": "fine"}\'\n')
+    child.chmod(0o755)
+    monkeypatch.setattr("pam_spice.doctor.selftest._SCOPE", [])
+    monkeypatch.setattr("pam_spice.doctor.selftest._PAM_SPICE", str(child))
+    monkeypatch.setattr("pam_spice.doctor.selftest._CLOSED_WITHIN", 0.0)
+    monkeypatch.setattr("pam_spice.doctor.selftest.run", lambda *_, **__: None)
+    assert len(list(selftest().steps())) > 3
+    workstation.log_out("8")
+    workstation.log_in("9", "anne", hint=True)
+    record, = there.of("selftest")
+    assert record == {"user": "anne", "uid": str(ANNE), "session": "8", "by": "root"}
+    assert main(["log", "--user", "anne"]) == 0
+    assert re.search(r"selftest +anne +session 8 of anne is made by pam-spice selftest \(by root\)",
+                     capsys.readouterr().out)
+    time.sleep(1.1)  # the report goes up to the last whole second
+    assert main(["report"]) == 0
+    page = capsys.readouterr().out
+    assert "<b>1</b> login</a>" in page, "session 9 alone"
+    assert "Made by pam-spice selftest, and not counted" in page
 
 
 def test_without_a_seat_it_is_not_tried_and_that_is_no_no(

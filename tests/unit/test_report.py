@@ -336,6 +336,30 @@ def test_a_viewer_whose_console_is_not_told_has_a_row_of_its_own() -> None:
 
 # Sums
 
+def test_a_selftest_s_login_is_neither_the_user_s_nor_a_time_in_which_he_could() -> None:
+    own = [session("20 10:00", "open", "anne", "8", "login",
+                   reach("webdev", "20 10:00", "20 12:00")),
+           ours("20 10:00:01", "selftest", user="anne", uid="1022", session="8", by="olga"),
+           session("20 10:00:09", "close", "anne", "8", "logout")]
+    later = [session("20 11:00", "open", "anne", "9", "login",
+                     reach("webdev", "20 11:00", "20 12:00")),
+             session("20 11:30", "close", "anne", "9", "logout")]
+    # Its id comes again after a boot, and then is somebody's own.
+    again = [session("21 10:00", "open", "anne", "8", "login",
+                     reach("webdev", "21 10:00", "21 12:00"), boot=NEXT_BOOT)]
+    told = facts(own + later + again)
+    assert [each.start for each in told.sessions] == [at("20 11:00"), at("21 10:00")]
+    assert [(each.id, each.tested_by) for each in told.tests] == [("8", "olga")]
+    assert [row.open for row in told.rows] == [(Span(at("20 11:00"), at("20 11:30")),
+                                                Span(at("21 10:00"), at("21 12:00")))]
+    assert told.faults == ()
+    page = page_of(own)
+    assert "No login got consoles or waited for them." in page
+    assert "Made by pam-spice selftest, and not counted: anne" in page
+    stray = ours("20 10:00:01", "selftest", user="ralph", uid="1024", session="8", by="olga")
+    assert len(facts([own[0], stray]).sessions) == 1, "another's, as its id tells"
+
+
 def test_refusals_of_any_number_are_one_row_with_their_number() -> None:
     packets = [kernel("24 08:00", "ralph", "webdev", 1024)] * 20_000
     with within(20):
