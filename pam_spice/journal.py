@@ -291,9 +291,9 @@ def granted(lines: "Iterable[GrantLine]") -> str:
 
 
 def cut(connections: "Connections", had: "Iterable[Record]", has: "Iterable[Record]",
-        now: int) -> None:
+        now: int, leaver: int | None) -> None:
     """Live connections are destroyed. ``had`` and ``has`` are all sessions' records, before and
-    now; of ``has`` only those that count."""
+    now; of ``has`` only those that count. ``leaver``: the user whose logout this is."""
     uid, address, port = connections.uid, connections.address, connections.port
     own = [record for record in has if record.uid == uid and record.state == OPEN]
     all_ = [*own, *(record for record in had if record.uid == uid)]
@@ -302,7 +302,7 @@ def cut(connections: "Connections", had: "Iterable[Record]", has: "Iterable[Reco
     if connections.is_orphan:
         reason = "its program has ended"
     elif not own:
-        reason = "no session of his counts"
+        reason = "he has logged out" if uid == leaver else "no session of his counts"
     elif all(record.revoked > now for record in own):
         reason = "revoked"
     else:

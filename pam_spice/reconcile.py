@@ -175,7 +175,8 @@ class Reconciliation:
                 record = self._admit_or_none(session)
                 if record is not None:
                     admitted[session.id, session.leader] = record
-            elif self.phase == "open" and why_not is not None:
+            elif self.phase == "open" and why_not is not None and is_ordinary(session.uid):
+                # Of root and of services nobody expects a console.
                 journal.log(journal.INFO, f"refuse: nothing opens for {session.user}: {why_not}",
                             event="refuse", user=session.user, uid=session.uid,
                             session=session.id, service=session.service, reason=why_not,
@@ -568,8 +569,10 @@ class Reconciliation:
                         event="cut-failed")
             return
         counting = [record for record in self.records.values() if record.session not in self.lost]
+        leaver = next((record.uid for record in known.values()
+                       if self._is_leaving(record.leader)), None)
         for each in doomed:
-            journal.cut(each, known.values(), counting, self.now)
+            journal.cut(each, known.values(), counting, self.now, leaver)
 
     def _follow_settings(self) -> None:
         if self.policy is None:

@@ -344,8 +344,32 @@ def test_a_session_s_end_says_how_it_ended() -> None:
         ("3", "logout"), ("4", "its process is gone"), ("5", "logind says so")]
 
 
+def test_a_cut_after_a_logout_that_nobody_saw_says_what_is_known() -> None:
+    there = Journal()
+    workstation = office()
+    workstation.log_in("3", "anne", hint=True)
+    client = ns.Client(ANNE, VIEWER_GID, V4, GUARDED_PORT)
+    assert client.say() == "yes"
+    workstation.log_out("3", hint=False)
+    workstation.reconcile()
+    cut, = there.of("cut")
+    assert cut["reason"] == "no session of his counts"
+
+
+def test_a_login_of_root_or_of_a_system_account_is_no_refusal() -> None:
+    """Nobody expects a console of it, and an admin's own would be told as something that failed."""
+    there = Journal()
+    workstation = office()
+    workstation.log_in("3", "root", hint=True, UID="0")
+    workstation.log_in("5", "lightdm", hint=True, UID="110", CLASS="greeter")
+    assert there.of("refuse") == []
+    workstation.log_in("4", "anne", hint=True, REMOTE="1", SERVICE="sshd")
+    refused, = there.of("refuse")
+    assert refused["user"] == "anne"
+
+
 @pytest.mark.parametrize(("cause", "reason"), [
-    (["revoke", "anne"], "revoked"), (["logout"], "no session of his counts"),
+    (["revoke", "anne"], "revoked"), (["logout"], "he has logged out"),
     (["window"], "outside its time"), (["stranger"], "no session of his counts")])
 def test_a_cut_says_who_lost_which_console_and_why(cause: list[str], reason: str) -> None:
     there = Journal()
