@@ -2,7 +2,7 @@
 
 import os
 
-from conf.compiling import VALID, Source, compile_policy
+from conf.compiling import UNUSABLE, VALID, WITH_PROBLEMS, Source, compile_policy
 from conf.files import write_atomically
 from conf.lookup import CompiledPolicy, Endpoint, Unusable
 from pam_spice import journal, paths, sudoers
@@ -58,8 +58,14 @@ def _words(source: Source, before: str | None, never_was: bool) -> tuple[int, st
     if source.is_missing:
         return journal.ERROR, (f"policy: {paths.POLICY} is gone (before: {before or 'unknown'}): "
                                f"no login opens anything, and what was guarded stays so")
-    return journal.NOTICE, (f"policy: {source.revision} counts from now on, and is "
-                            f"{source.outcome} (before: {before or 'none'})")
+    # The same text comes to something else where the zone or the machine's name is another.
+    counts = ("was compiled anew, its text is as before" if before == source.revision else
+              "counts from now on")
+    words = {VALID: f"{counts}, and is valid",
+             WITH_PROBLEMS: f"{counts}, but what has an error gives nothing: see pam-spice check",
+             UNUSABLE: "can't be used, and nobody gets a console from it: see pam-spice check"}
+    return journal.NOTICE, (f"policy: {source.revision} {words[source.outcome]} "
+                            f"(before: {before or 'none'})")
 
 
 def _guarded_at_boot() -> list[Endpoint]:

@@ -106,7 +106,10 @@ def facts_of(events: Iterable[Event], sudo: SudoLog, since: int, until: int,
     return Facts(since, until, sessions, tests, tuple(_rows(sessions, sudo.uses(), since, until)),
                  refusals.all(), cuts.all(),
                  tuple(event for event in done if event.event == "mend"),
-                 tuple(event for event in done if event.event in _CHANGES),
+                 tuple(event for event in done if event.event in _CHANGES
+                       # The same text was compiled anew.
+                       and not (event.event == "policy"
+                                and event.details.get("before") == event.revision)),
                  faults.all(), gaps.all())
 
 

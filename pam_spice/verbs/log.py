@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from conf.problems import how_many, printable
-from conf.zones import clock
+from conf.zones import clock, told
 from pam_spice.auditlog import Event, NoJournal, Reach, Reader, journal_lines
 from pam_spice.naming import granted_consoles, user_of, viewer_gid
 from pam_spice.report.sessions import told_at
@@ -17,6 +17,7 @@ from pam_spice.verbs import USAGE, YES, UsageError, need_root, parse_instant, zo
 
 _ALL_NETWORKS = Path("/proc/sys/net/netfilter/nf_log_all_netns")
 _REACHING = ("open", "change", "extend")
+_COLUMN = len("policy-problem")  # of events; longer names are rare
 _MOST_CONSOLES = 20  # in a line
 _SIMPLE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*", re.ASCII)
 _SIMPLE_WORDS = re.compile(r"[A-Za-z0-9_](?: ?[A-Za-z0-9_.,:@/'-])*", re.ASCII)
@@ -28,7 +29,7 @@ def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         "log", help="show what happened: who could reach what, who was refused, who changed it",
         description="Reads the journal's records of pam-spice and the kernel's of what it refused, "
                     "oldest first. Times are by the policy's clock; each line's first one names "
-                    "its offset. What the events mean: docs/journal.md.")
+                    "its zone. What the events mean: docs/journal.md.")
     parser.add_argument("--user", metavar="USER",
                         help="what is about this user, by name or uid, or was done by him")
     parser.add_argument("--console", metavar="CONSOLE", help="what names this console")
@@ -110,7 +111,8 @@ def in_a_line(event: Event, zone: str) -> str:
     if "kept_since" in event.details:  # the journal's time is when it was delivered
         facts.append(f"told at {_time(told_at(event), when, zone)}")
     facts += [f"lost before it: {_words(event.details['lost'])}"] if "lost" in event.details else []
-    return (f"{when.isoformat(sep=' ')}  {_name(event.event):7} {who:10}  {text}"
+    at = told(event.time // 1_000_000, zone)
+    return (f"{at}  {_name(event.event):{_COLUMN}} {who:10}  {text}"
             + (f"  [{', '.join(facts)}]" if facts else ""))
 
 
@@ -126,10 +128,14 @@ def _in_words(consoles: Sequence[Reach], when: datetime, zone: str) -> str:
             text += f" from {_time(first.start, when, zone)}"
         if first.end is not None:
             text += f" until {_time(first.end, when, zone)}"
-        words.append(text + (f" and {len(others)} times more" if others else ""))
+        words.append(text + _more(len(others)))
     if len(spans) > _MOST_CONSOLES:
         words.append(f"and {len(spans) - _MOST_CONSOLES} more, see --json")
     return "; ".join(words) or "no console"
+
+
+def _more(times: int) -> str:
+    return {0: "", 1: " and once more"}.get(times, f" and {times} times more")
 
 
 def _time(instant: int, when: datetime, zone: str) -> str:
@@ -138,7 +144,7 @@ def _time(instant: int, when: datetime, zone: str) -> str:
     text = moment.strftime("%H:%M:%S").removesuffix(":00")
     if moment.date() != when.date():
         text = f"{moment.date()} {text}"
-    return text if moment.utcoffset() == when.utcoffset() else text + moment.isoformat()[19:]
+    return text if moment.utcoffset() == when.utcoffset() else f"{text} {moment:%Z}"
 
 
 def _words(text: str) -> str:

@@ -330,6 +330,29 @@ def test_an_edit_s_revision_is_that_of_the_policy_that_counts_then() -> None:
     assert edited["revision"] == policy["revision"] != first["revision"] == policy["before"]
 
 
+def test_what_counts_from_now_on_is_told_in_plain_words() -> None:
+    there = Journal()
+    workstation = office()
+    first = there.of("policy")[0]["revision"]
+    Path(paths.POLICY).write_bytes(Path(paths.POLICY).read_bytes())
+    workstation.reconcile()
+    workstation.policy(OFFICE + "grants: [\n")
+    workstation.reconcile()
+    second = there.of("policy")[-1]["revision"]
+    workstation.policy(OFFICE.replace("ralph, console: second", "ralph, console: none"))
+    workstation.reconcile()
+    third = there.of("policy")[-1]["revision"]
+    told = [event.message for event in there.events() if event.event == "policy"]
+    assert told == [
+        f"policy: {first} counts from now on, and is valid (before: none)",
+        f"policy: {first} was compiled anew, its text is as before, and is valid (before: "
+        f"{first})",
+        f"policy: {second} can't be used, and nobody gets a console from it: see pam-spice check "
+        f"(before: {first})",
+        f"policy: {third} counts from now on, but what has an error gives nothing: see pam-spice "
+        f"check (before: {second})"]
+
+
 def test_a_session_s_end_says_how_it_ended() -> None:
     there = Journal()
     workstation = office()
@@ -623,7 +646,8 @@ def test_a_name_that_no_account_should_have_stays_within_its_line(
     assert main(["log"]) == 0
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.isprintable()
-    assert last[27:].startswith('refuse  "zoe\\x1b[2J\\u202e\\x85  open"  nothing opens for ')
+    _, _, rest = last.partition(" UTC  ")
+    assert rest.startswith('refuse         "zoe\\x1b[2J\\u202e\\x85  open"  nothing opens for ')
 
 
 def test_a_user_who_floods_the_journal_keeps_no_record_out_of_it() -> None:

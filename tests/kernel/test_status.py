@@ -166,7 +166,7 @@ def test_the_kernel_s_last_refusals_are_shown_with_names_once_for_each_that_trie
     assert main(["status"]) in (0, 1)
     told = capsys.readouterr().out.splitlines()
     assert told[-3] == "refused in the last 24 hours, lastly:"
-    assert "deny    ralph       first  [not open]  (2 times)" in told[-1]
+    assert "deny           ralph       first  [not open]  (2 times)" in told[-1]
 
 
 def test_other_records_however_many_do_not_hide_a_refusal(

@@ -106,7 +106,7 @@ def test_log_tells_when_each_thing_happened_and_until_when_it_counts(
     abroad()
     told(capsys, "revoke", "ralph", "--until", "+3d", "--reason", "exam")
     shown = told(capsys, "log")
-    assert {"open", "deny", "revoke"} <= {line.split()[2] for line in shown.splitlines()}
+    assert {"open", "deny", "revoke"} <= {line.split()[4] for line in shown.splitlines()}
     assert_by(POLICYS, shown, 4)
 
 

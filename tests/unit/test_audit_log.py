@@ -66,33 +66,35 @@ REFUSED_PACKET = recorded("pam-spice deny IN= OUT=lo")
 def test_a_recorded_journal_is_told_line_by_line() -> None:
     there = reader()
     told = [in_a_line(found, "UTC") for found in map(there.event, RECORDED) if found is not None]
-    assert told == [
-        "2026-11-24 13:44:18+00:00  policy  -           a1d0ba0ddfb7 counts from now on, and is "
+    day = "Tue 2026-11-24 "
+    assert all(line.startswith(day) for line in told)
+    assert [line.removeprefix(day) for line in told] == [
+        "13:44:18 UTC  policy         -           a1d0ba0ddfb7 counts from now on, and is "
         "valid (before: none)  [policy a1d0ba0ddfb7]",
-        "2026-11-24 13:44:19+00:00  mend    -           sudo's rules were written (they were "
+        "13:44:19 UTC  mend           -           sudo's rules were written (they were "
         "missing or changed)",
-        "2026-11-24 13:44:19+00:00  policy  -           f4e8e0f250cd counts from now on, and is "
+        "13:44:19 UTC  policy         -           f4e8e0f250cd counts from now on, and is "
         "valid (before: a1d0ba0ddfb7)  [policy f4e8e0f250cd]",
-        "2026-11-24 13:44:19+00:00  open    anne        first until 23:00 and 7 times more; "
+        "13:44:19 UTC  open           anne        first until 23:00 and 7 times more; "
         "second  [session 3, login, policy f4e8e0f250cd]",
-        "2026-11-24 13:44:19+00:00  deny    ralph       first  [not open]",
-        "2026-11-24 13:44:19+00:00  cut     anne        first  [not open]",
-        "2026-11-24 13:44:19+00:00  deny    -           10.77.0.1 port 20009  "
+        "13:44:19 UTC  deny           ralph       first  [not open]",
+        "13:44:19 UTC  cut            anne        first  [not open]",
+        "13:44:19 UTC  deny           -           10.77.0.1 port 20009  "
         "[forwarded from 172.17.0.2 by veth0]",
-        "2026-11-24 13:44:19+00:00  change  anne        no console  "
+        "13:44:19 UTC  change         anne        no console  "
         "[session 3, revoked, policy f4e8e0f250cd]",
-        "2026-11-24 13:44:19+00:00  cut     anne        first  [1 connection, revoked]",
-        "2026-11-24 13:44:19+00:00  revoke  anne        the consoles of anne are revoked (by "
+        "13:44:19 UTC  cut            anne        first  [1 connection, revoked]",
+        "13:44:19 UTC  revoke         anne        the consoles of anne are revoked (by "
         'root)  ["exam\\", by root  [x]", policy f4e8e0f250cd]',
-        '2026-11-24 13:44:19+00:00  refuse  "zoe\\x1b[2J\\u202e\\x85"  nothing opens for '
+        '13:44:19 UTC  refuse         "zoe\\x1b[2J\\u202e\\x85"  nothing opens for '
         "zoe\\x1b[2J\\u202e\\x85: name and uid do not belong together, or its process is gone  "
         "[policy f4e8e0f250cd]",
-        '2026-11-24 13:44:19+00:00  refuse  "zoe\\x1b[2J\\u202e\\nx"  odd',
-        '2026-11-24 13:44:19+00:00  refuse  "a\N{REPLACEMENT CHARACTER}b\\n"     '
+        '13:44:19 UTC  refuse         "zoe\\x1b[2J\\u202e\\nx"  odd',
+        '13:44:19 UTC  refuse         "a\N{REPLACEMENT CHARACTER}b\\n"     '
         "\N{REPLACEMENT CHARACTER}\\x00\\n",
-        "2026-11-24 13:44:26+00:00  suppressed anne        Suppressed 5000 messages from "
+        "13:44:26 UTC  suppressed     anne        Suppressed 5000 messages from "
         "session-3.scope",
-        "2026-11-24 13:44:27+00:00  missed  -           Missed 339 kernel messages"]
+        "13:44:27 UTC  missed         -           Missed 339 kernel messages"]
 
 
 # What can be trusted
@@ -251,7 +253,7 @@ def test_what_is_no_record_is_passed_over(line: bytes) -> None:
 def test_a_record_of_which_everything_is_missing_that_can_be_is_still_shown() -> None:
     found = sure(event({"__REALTIME_TIMESTAMP": "0", "_UID": "0", "_TRANSPORT": "journal",
                         "SYSLOG_IDENTIFIER": "pam-spice", "PAM_SPICE_EVENT": "close"}))
-    assert in_a_line(found, "UTC") == "1970-01-01 00:00:00+00:00  close   -           "
+    assert in_a_line(found, "UTC") == "Thu 1970-01-01 00:00:00 UTC  close          -           "
 
 
 @pytest.mark.parametrize("consoles", [
@@ -299,7 +301,7 @@ def test_whatever_stands_in_a_record_it_is_one_printable_line(
                         "PAM_SPICE_EVENT": name}))
     line = in_a_line(found, "UTC")
     assert line.isprintable(), ascii(line)
-    assert re.match(r'2026-11-24 13:44:19\+00:00  (open|cut|mend|revoke|refuse|"[^"]*") ', line)
+    assert re.match(r'Tue 2026-11-24 13:44:19 UTC  (open|cut|mend|revoke|refuse|"[^"]*") ', line)
     assert json.loads(json.dumps(found.as_json()))["event"] == name
 
 
@@ -321,9 +323,9 @@ def test_no_name_and_no_reason_can_go_on_like_a_fact_of_ours(name: str, reason: 
 # Times
 
 @pytest.mark.parametrize(("zone", "when", "until"), [
-    ("Europe/Berlin", "2026-11-24 14:44:19+01:00", "2026-11-25 00:00"),
-    ("UTC", "2026-11-24 13:44:19+00:00", "23:00"),
-    ("Asia/Kolkata", "2026-11-24 19:14:19+05:30", "2026-11-25 04:30")])
+    ("Europe/Berlin", "Tue 2026-11-24 14:44:19 CET", "2026-11-25 00:00"),
+    ("UTC", "Tue 2026-11-24 13:44:19 UTC", "23:00"),
+    ("Asia/Kolkata", "Tue 2026-11-24 19:14:19 IST", "2026-11-25 04:30")])
 def test_times_are_those_of_the_reader_s_zone(zone: str, when: str, until: str) -> None:
     line = in_a_line(sure(event(OPEN)), zone)
     assert line.startswith(f"{when}  open ")
@@ -333,7 +335,24 @@ def test_times_are_those_of_the_reader_s_zone(zone: str, when: str, until: str) 
 def test_a_time_after_the_clock_was_changed_says_so() -> None:
     found = sure(event(OPEN, __REALTIME_TIMESTAMP="1792879200000000",  # 2026-10-25T00:00:00 CEST
                        PAM_SPICE_CONSOLES="first a 1 2026-10-24T22:00:00Z 2026-10-25T02:30:00Z"))
-    assert "first until 03:30+01:00  [" in in_a_line(found, "Europe/Berlin")
+    assert "first until 03:30 CET  [" in in_a_line(found, "Europe/Berlin")
+
+
+@pytest.mark.parametrize(("intervals", "told"), [
+    (1, "first until 2026-11-25 12:00"), (2, "first until 2026-11-25 12:00 and once more"),
+    (3, "first until 2026-11-25 12:00 and 2 times more")])
+def test_of_several_times_the_first_is_told_and_how_many_there_are_more(intervals: int,
+                                                                        told: str) -> None:
+    found = sure(event(OPEN, PAM_SPICE_CONSOLES="\n".join(
+        f"first x 1 2026-11-{day}T08:00:00Z 2026-11-{day}T12:00:00Z"
+        for day in range(25, 25 + intervals))))
+    assert f"  {told}  [".replace("until", "from 2026-11-25 08:00 until") in in_a_line(found, "UTC")
+
+
+@pytest.mark.parametrize("name", ["cut", "uninstall", "selftest", "policy-problem"])
+def test_the_name_of_an_event_does_not_move_what_stands_behind_it(name: str) -> None:
+    line = in_a_line(sure(event(OPEN, PAM_SPICE_EVENT=name)), "UTC")
+    assert line.index(" anne ") == len("Tue 2026-11-24 13:44:19 UTC  policy-problem")
 
 
 def test_what_opens_later_says_from_when() -> None:

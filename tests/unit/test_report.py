@@ -389,6 +389,14 @@ def test_an_event_that_nobody_has_heard_of_yet_is_on_the_page() -> None:
     assert "something moved" in page
 
 
+def test_that_the_same_text_was_compiled_anew_is_no_change_by_people() -> None:
+    one, other = (ours("20 10:00", "policy", revision="4bcc3eb58756", before=before,
+                       outcome="valid", problems="0")
+                  for before in ("4bcc3eb58756", "a1d0ba0ddfb7"))
+    assert [event.details["before"] for event in facts([one, other]).changes] == ["a1d0ba0ddfb7"]
+    assert facts([one]).faults == ()
+
+
 def test_a_command_that_failed_does_not_look_done() -> None:
     page = page_of([ours("24 08:00", "revoke", user="anne", by="olga", reason="x",
                          error="OSError(28)")])

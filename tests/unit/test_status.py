@@ -61,7 +61,7 @@ BUSY = document(
                  connection(uid=4444, user=None, consoles=[], port=20009, pid=None, program=None,
                             since=None),
                  connection(consoles=["one", "two"], port=20003, pid=99, program="nc\n\x1b[2J")])
-REFUSED = ["2026-11-23 12:31:40+00:00  deny    ralph       webdev  [not open]  (3 times)"]
+REFUSED = ["Mon 2026-11-23 12:31:40 UTC  deny           ralph       webdev  [not open]  (3 times)"]
 FOUND = document(doctor={"looked": "2026-11-23T11:45:00+00:00", "findings": [
     {"code": "D611", "fact": "CA file /etc/pam-spice/mysrv-ca.pem does not exist here"},
     {"code": "D621", "fact": "mysrv.example leads to 192.168.2.9\x1b[2J"}]})
