@@ -27,6 +27,7 @@ _RECOMPILE_AFTER = 180 * _DAY
 
 MISSING = "missing"
 UNUSABLE = "unusable"
+NO_REVISION = "none"
 WITH_PROBLEMS = "with-problems"
 VALID = "valid"
 
@@ -45,7 +46,7 @@ class Source:
         for name, data in contents:
             text = data if isinstance(data, bytes) else data.fact.encode()
             digest.update(b"%d %d %s%s" % (len(name), len(text), name.encode(), text))
-        self.revision = "none" if self.is_missing else digest.hexdigest()[:12]
+        self.revision = NO_REVISION if self.is_missing else digest.hexdigest()[:12]
         self.parsed = parse_files(contents)
 
     def is_current(self) -> bool:

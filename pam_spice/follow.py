@@ -2,7 +2,7 @@
 
 import os
 
-from conf.compiling import UNUSABLE, VALID, WITH_PROBLEMS, Source, compile_policy
+from conf.compiling import NO_REVISION, UNUSABLE, VALID, WITH_PROBLEMS, Source, compile_policy
 from conf.files import write_atomically
 from conf.lookup import CompiledPolicy, Endpoint, Unusable
 from pam_spice import journal, paths, sudoers
@@ -31,8 +31,8 @@ def follow_policy(now: int) -> CompiledPolicy:
         except Unusable:
             pass
         source = Source(paths.POLICY)
-        never_was = (source.is_missing and before in (None, source.revision)
-                     and not os.path.lexists(paths.GUARD))
+        was_none = not os.path.lexists(paths.GUARD) and before in (None, NO_REVISION)
+        never_was = source.is_missing and was_none
         compiled = compile_policy(source, paths.COMPILED, now, guarded=_guarded_at_boot())
         # Before the first one that it is missing is no fault.
         problems = [problem for problem in source.parsed.problems
@@ -47,7 +47,7 @@ def follow_policy(now: int) -> CompiledPolicy:
         with Lock(paths.LOCK):
             if source.outcome == VALID or compiled.endpoints:
                 _follow_guard(compiled)
-            _follow_sudoers(compiled)
+            _follow_sudoers(compiled, was_none)
         return compiled
 
 
@@ -94,9 +94,9 @@ def _follow_guard(compiled: CompiledPolicy) -> None:
                     event="guard-failed", revision=compiled.revision)
 
 
-def _follow_sudoers(compiled: CompiledPolicy) -> None:
+def _follow_sudoers(compiled: CompiledPolicy, is_first: bool) -> None:
     try:
-        sudoers.bring(compiled, read_records().values())
+        sudoers.bring(compiled, read_records().values(), is_first)
     except (CommandFailed, OSError) as error:
         journal.log(journal.ERROR, f"sudoers do not follow the policy: {error}",
                     event="sudoers-failed", revision=compiled.revision)

@@ -83,6 +83,16 @@ def piece_steps() -> list[Step]:
     return [group_step(), viewer_step(), menu_step(), *pam_steps()]
 
 
+def was_never_in_place() -> bool:
+    """Whether none of the pieces has ever been put onto this workstation: also without its group
+    the viewer keeps the number of it."""
+    try:
+        is_as_packaged = os.stat(VIEWER).st_gid == 0
+    except OSError:
+        is_as_packaged = True
+    return viewer_gid() is None and not pamstack.PROFILE.exists() and is_as_packaged
+
+
 def group_step() -> Step:
     """The viewer's group."""
     return Step(f"create the group {VIEWER_GROUP}", lambda: viewer_gid() is not None,

@@ -87,6 +87,11 @@ def log(priority: int, message: str, **fields: object) -> None:
         _lost += 1
 
 
+def placed(what: str, words: str) -> None:
+    """A piece is put onto the workstation that was never there."""
+    log(NOTICE, f"setup: put in place: {words}", event="setup", what=what)
+
+
 def _field(key: str, value: str) -> bytes:
     data = value.encode("utf-8", "backslashreplace")
     return key.encode() + b"\n" + len(data).to_bytes(8, "little") + data + b"\n"

@@ -69,8 +69,9 @@ def _escape_subject(subject: str) -> str:
     return f"%{escaped}" if kind == "group" else escaped
 
 
-def bring(compiled: CompiledPolicy, records: Iterable[Record]) -> bool:
+def bring(compiled: CompiledPolicy, records: Iterable[Record], is_first: bool = False) -> bool:
     """Put the drop-in in place if it is not what it should be; tell whether it was changed.
+    ``is_first``: there was no policy before.
 
     Open sessions keep what they were opened with, so what the policy has dropped stays for them
     until they end. Before there was a policy there is no drop-in.
@@ -97,7 +98,9 @@ def bring(compiled: CompiledPolicy, records: Iterable[Record]) -> bool:
         os.unlink(candidate)
         raise
     # What an edit or the end of a session asks for is no mending.
-    if not _is_whole(before, before.partition("\n")[0].removeprefix(_HEAD).partition(" ")[0]):
+    if is_first and not before:
+        journal.placed("sudoers", "sudo's rules")
+    elif not _is_whole(before, before.partition("\n")[0].removeprefix(_HEAD).partition(" ")[0]):
         reason = "they were missing or changed"
         journal.log(journal.WARNING, f"mend: sudo's rules were written ({reason})", event="mend",
                     what="sudoers", reason=reason)

@@ -7,7 +7,7 @@ before and after. It sees to guard, sudoers and policy itself, and to their reco
 import os
 from collections.abc import Iterator, Sequence
 
-from conf.viewer import VIEWER
+from conf.viewer import VIEWER, VIEWER_GROUP
 from pam_spice import installing, journal, menuentry, paths
 from pam_spice.doctor.findings import Finding, Piece
 from pam_spice.installing import Step
@@ -22,21 +22,22 @@ def mend(findings: Sequence[Finding]) -> Iterator[tuple[Piece, str | None]]:
     """Put the pieces right that lie outside firewall and sudoers; each that was, or that could not
     be, and with what it failed."""
     wanted = {finding.piece for finding in findings}
+    is_first = installing.was_never_in_place()
     binding = wanted & {Piece.GROUP, Piece.VIEWER, Piece.PAM}
     if binding:
-        yield from _carry_out(Piece.GROUP, installing.group_step(), findings)
+        yield from _carry_out(Piece.GROUP, installing.group_step(), findings, is_first)
         if os.path.lexists(VIEWER):
-            yield from _carry_out(Piece.VIEWER, installing.viewer_step(), findings)
+            yield from _carry_out(Piece.VIEWER, installing.viewer_step(), findings, is_first)
         for step in installing.pam_steps():
-            yield from _carry_out(Piece.PAM, step, findings)
+            yield from _carry_out(Piece.PAM, step, findings, is_first)
     if Piece.UNITS in wanted:
         yield from _carry_out(Piece.UNITS, installing.units_step(), findings)
     if binding:  # last: /usr/local may be a server's that is gone, and nothing waits behind it
         menuentry.hide()
 
 
-def _carry_out(piece: Piece, step: Step,
-               findings: Sequence[Finding]) -> Iterator[tuple[Piece, str | None]]:
+def _carry_out(piece: Piece, step: Step, findings: Sequence[Finding],
+               is_first: bool = False) -> Iterator[tuple[Piece, str | None]]:
     try:
         if step.is_done():
             return
@@ -47,13 +48,21 @@ def _carry_out(piece: Piece, step: Step,
     except (CommandFailed, OSError) as error:
         yield piece, str(error)
         return
-    facts = [finding.fact for finding in findings if finding.piece is piece]
-    reason = "; ".join(facts) or step.describe
-    journal.log(journal.WARNING, f"mend: {_WORDS[piece]} ({reason})", event="mend", what=piece,
-                reason=reason)
+    if is_first:  # it is the first policy's, and nothing was wrong
+        journal.placed(piece, _PLACED[piece])
+    else:
+        facts = [finding.fact for finding in findings if finding.piece is piece]
+        reason = f"found: {'; '.join(facts)}" if facts else "it was not as it should be"
+        journal.log(journal.WARNING, f"mend: {_WORDS[piece]} ({reason})", event="mend",
+                    what=piece, reason=reason)
     yield piece, None
 
 
+_PLACED = {
+    Piece.GROUP: f"the viewer's group {VIEWER_GROUP}",
+    Piece.VIEWER: "the viewer is for sudo's rules alone",
+    Piece.PAM: "PAM's session stack calls pam-spice",
+}
 _WORDS = {
     Piece.GROUP: "the viewer's group was made",
     Piece.VIEWER: "the viewer was closed to all but sudo's rules",

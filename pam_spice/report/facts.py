@@ -6,6 +6,7 @@ What can be of any number is summed, so that nobody can make the page long by tr
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from pam_spice import journal
 from pam_spice.auditlog import Event
 from pam_spice.report.sessions import (
     Session,
@@ -68,6 +69,8 @@ class Facts:
     refusals: tuple[Tally, ...]
     cuts: tuple[Tally, ...]
     mends: tuple[Event, ...]
+    placed: tuple[Event, ...]  # by the first policy
+    notes: tuple[Tally, ...]  # of the doctor's, and no faults
     changes: tuple[Event, ...]
     faults: tuple[Tally, ...]
     gaps: tuple[Tally, ...]
@@ -79,7 +82,7 @@ def facts_of(events: Iterable[Event], sudo: SudoLog, since: int, until: int,
     they tell. They may begin before ``since``: a session from then may go on. They are taken one by
     one, and what the kernel says is summed at once: it can be millions. ``sudo`` is asked when
     there are no more."""
-    refusals, cuts, faults, gaps = _Tallies(), _Tallies(), _Tallies(), _Tallies()
+    refusals, cuts, faults, gaps, notes = (_Tallies() for _ in range(5))
     known: list[Event] = []
     heard: dict[str | None, int] = {}  # boots in their order
     for event in events:
@@ -90,7 +93,7 @@ def facts_of(events: Iterable[Event], sudo: SudoLog, since: int, until: int,
         if event.source == "pam-spice":
             known.append(event)
         if at >= since:
-            _sum(event, at, refusals, cuts, faults, gaps)
+            _sum(event, at, refusals, cuts, notes if _is_note(event) else faults, gaps)
     if boot is not None:
         heard[boot] = heard.pop(boot, until)
     known.sort(key=told_at)  # a record that was kept comes late
@@ -106,11 +109,21 @@ def facts_of(events: Iterable[Event], sudo: SudoLog, since: int, until: int,
     return Facts(since, until, sessions, tests, tuple(_rows(sessions, sudo.uses(), since, until)),
                  refusals.all(), cuts.all(),
                  tuple(event for event in done if event.event == "mend"),
+                 tuple(event for event in done if _is_placing(event)), notes.all(),
                  tuple(event for event in done if event.event in _CHANGES
+                       and not _is_placing(event)
                        # The same text was compiled anew.
                        and not (event.event == "policy"
                                 and event.details.get("before") == event.revision)),
                  faults.all(), gaps.all())
+
+
+def _is_note(event: Event) -> bool:
+    return event.event == "finding" and event.priority == journal.INFO
+
+
+def _is_placing(event: Event) -> bool:
+    return event.event == "setup" and "what" in event.details
 
 
 def _sum(event: Event, at: int, refusals: "_Tallies", cuts: "_Tallies", faults: "_Tallies",

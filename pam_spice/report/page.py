@@ -55,9 +55,7 @@ class _Page:
                 "No live connection was cut.")),
             _section("changed", "Changed by people", self._changes()),
             _section("mended", "Put right", self._mends()),
-            _section("wrong", "Went wrong", self._tallies(
-                facts.faults, "What pam-spice could not do, or not as it should; the same is "
-                "summed.", "Nothing went wrong.")),
+            _section("wrong", "Went wrong", self._wrong()),
             _section("known", "What this page knows", self._limits()),
             "</main>\n"]
         return page(title, STYLE, "".join(parts))
@@ -199,10 +197,25 @@ class _Page:
                 f" until {self.clock.text(each.end)}" if each.end is not None else ""))
         return ", ".join(dict.fromkeys(words))
 
+    def _wrong(self) -> str:
+        body = self._tallies(self.facts.faults, "What pam-spice could not do, or not as it should; "
+                             "the same is summed.", "Nothing went wrong.")
+        if self.facts.notes:
+            body += self._tallies(self.facts.notes, "Notes of pam-spice doctor, which are no "
+                                  "faults.", "")
+        return body
+
+    def _placed(self) -> str:
+        if not self.facts.placed:
+            return ""
+        what = ", ".join(dict.fromkeys(event.details["what"] for event in self.facts.placed))
+        return (f"<p>Put in place, as it was the first policy: {text(what)} "
+                f"({self.clock.time(told_at(self.facts.placed[0]))}).</p>\n")
+
     def _mends(self) -> str:
         if not self.facts.mends:
-            return _none("Everything stayed as it should be.")
-        return table("What was not as it should be, and is again.",
+            return _none("Everything stayed as it should be.") + self._placed()
+        return self._placed() + table("What was not as it should be, and is again.",
                      ("When", "What", "Whose", "Why", "Foreign"),
                      [(self.clock.time(told_at(event)), text(event.details.get("what", "-")),
                        text(event.user or ("" if event.uid is None else f"uid {event.uid}")),

@@ -458,6 +458,23 @@ def test_what_somebody_did_to_our_table_is_one_record_each(
     assert len(there.of("mend")) == before + len(what), "and it is said once"
 
 
+def test_sudo_s_rules_of_the_first_policy_were_not_missing_and_those_of_a_later_one_were() -> None:
+    there = Journal()
+    workstation = office()
+    assert there.of("mend") == []
+    assert [each["what"] for each in there.of("setup")] == ["sudoers"]
+    Path(paths.SUDOERS).unlink()
+    workstation.policy(OFFICE + "# other\n")
+    workstation.reconcile()
+    assert [each["what"] for each in there.of("mend")] == ["sudoers"]
+    # The compiled one is lost, as by a full disk: it had been in force all the same.
+    Path(paths.SUDOERS).unlink()
+    Path(paths.COMPILED).unlink()
+    workstation.reconcile()
+    assert [each["what"] for each in there.of("mend")] == ["sudoers"] * 2
+    assert len(there.of("setup")) == 1
+
+
 def test_the_name_of_what_others_put_into_our_table_is_told() -> None:
     there = Journal()
     workstation = office()

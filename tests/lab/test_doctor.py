@@ -311,7 +311,23 @@ def test_the_first_policy_puts_all_pieces_into_place_by_itself(box: Workstation,
     assert codes(examine(box)) == set(), "it waits for what is on its way"
     box.run(["test", "-e", entry])
     wait_until("it is open", lambda: stage.connect(MYSELF, 20002) == "connected", 20)
-    assert box.run(["journalctl", "-q", "-o", "cat", "-t", "pam-spice", "-p", "err"]).stdout == ""
+    # Nothing of it was ever otherwise, and reads as if something had been wrong.
+    wait_until("the doctor has looked", lambda: box.run(
+        ["test", "-e", "/run/pam-spice/doctor.told"], check=False).returncode == 0, 20)
+    assert box.run(["journalctl", "-q", "-o", "cat", "-t", "pam-spice", "-p", "warning"]
+                   ).stdout == ""
+    placed = [line for line in box.run(
+        ["journalctl", "-q", "-o", "cat", "-t", "pam-spice", "PAM_SPICE_EVENT=setup"]
+        ).stdout.splitlines() if "put in place" in line]
+    assert sorted(placed) == [f"setup: put in place: {what}" for what in (
+        "PAM's session stack calls pam-spice", "sudo's rules", "the viewer is for sudo's rules "
+        "alone", "the viewer's group spicegrp")]
+    page = box.run(["pam-spice", "report", "--since", "-10m"]).stdout
+    assert ": please look" not in page
+    box.run(["groupdel", "spicegrp"])
+    wait_until("it is mended", lambda: "mend: the viewer's group was made (found: there is no "
+               "group spicegrp" in box.run(["journalctl", "-q", "-o", "cat", "-t", "pam-spice"]
+                                           ).stdout, 20)
 
 
 # pam-spice selftest

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -316,6 +317,49 @@ def test_the_menus_come_last_for_a_usr_local_of_a_server_that_is_gone_holds_up_f
     found = [Finding(Code.GROUP_MEMBER, "x", "y", piece) for piece in (Piece.PAM, Piece.UNITS)]
     list(mend.mend(found))
     assert done == ["group_step", "viewer_step", "pam", "units_step", "menus"]
+
+
+@pytest.mark.parametrize(("is_first", "told"), [
+    (True, [(journal.NOTICE, "setup: put in place: the viewer's group spicegrp"),
+            (journal.NOTICE, "setup: put in place: the viewer is for sudo's rules alone"),
+            (journal.NOTICE, "setup: put in place: PAM's session stack calls pam-spice")]),
+    (False, [(journal.WARNING, "mend: the viewer's group was made (found: there is no group)"),
+             (journal.WARNING, "mend: the viewer was closed to all but sudo's rules (it was not as "
+              "it should be)"),
+             (journal.WARNING, "mend: PAM's session stack was written (found: no hook)")])])
+def test_what_was_never_there_is_put_in_place_and_what_was_is_mended(
+        is_first: bool, told: list[tuple[int, str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    said: list[tuple[int, str]] = []
+
+    def step(name: str) -> installing.Step:
+        return installing.Step("do " + name, lambda: name in done, lambda: done.append(name))
+
+    monkeypatch.setattr(journal, "log", lambda priority, message, **_: said.append(
+        (priority, message)))
+    monkeypatch.setattr(mend, "VIEWER", "/dev/null")
+    monkeypatch.setattr(installing, "was_never_in_place", lambda: is_first and not done)
+    for name in ("group_step", "viewer_step"):
+        monkeypatch.setattr(installing, name, lambda name=name: step(name))
+    monkeypatch.setattr(installing, "pam_steps", lambda: [step("pam")])
+    monkeypatch.setattr(menuentry, "hide", lambda: None)
+    list(mend.mend([Finding(Code.GROUP_MISSING, "there is no group", "y", Piece.GROUP),
+                    Finding(Code.PAM_MISSING, "no hook", "y", Piece.PAM)]))
+    assert said == told
+
+
+@pytest.mark.parametrize("there", ["", "group", "profile", "viewer"])
+def test_one_piece_that_is_there_tells_that_all_were(there: str, tmp_path: Path,
+                                                     monkeypatch: pytest.MonkeyPatch) -> None:
+    profile, viewer = tmp_path / "profile", tmp_path / "viewer"
+    if there == "profile":
+        profile.touch()
+    monkeypatch.setattr(pamstack, "PROFILE", profile)
+    monkeypatch.setattr(installing, "VIEWER", str(viewer))
+    monkeypatch.setattr(installing, "viewer_gid", lambda: 997 if there == "group" else None)
+    own = os.stat_result((0o100755, 0, 0, 1, 0, 997 if there == "viewer" else 0, 0, 0, 0, 0))
+    monkeypatch.setattr(installing, "os", SimpleNamespace(stat=lambda path: own))
+    assert installing.was_never_in_place() == (there == "")
 
 
 def test_a_policy_is_parsed_once_until_it_changes(monkeypatch: pytest.MonkeyPatch,

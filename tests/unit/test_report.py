@@ -397,6 +397,30 @@ def test_that_the_same_text_was_compiled_anew_is_no_change_by_people() -> None:
     assert facts([one]).faults == ()
 
 
+def test_what_the_first_policy_puts_in_place_is_neither_a_fault_nor_a_change_by_people() -> None:
+    lines = [ours("20 10:00:0" + second, "setup", f"put in place: {what}", what=what)
+             for second, what in (("1", "sudoers"), ("2", "group"), ("3", "viewer"))]
+    by_hand = ours("20 09:00", "setup", "pam-spice is set up here", by="olga")
+    told = facts([by_hand, *lines])
+    assert (told.mends, told.faults) == ((), ())
+    assert [event.by for event in told.changes] == ["olga"]
+    page = page_of(lines)
+    assert "Put in place, as it was the first policy: sudoers, group, viewer (" in page
+    assert ": please look" not in page
+
+
+def test_a_note_of_the_doctor_s_is_on_the_page_and_is_no_fault() -> None:
+    def finding(priority: str, code: str) -> bytes:
+        record = json.loads(ours("20 10:00", "finding", f"{code} x; y", code=code, reason="x"))
+        return json.dumps({**record, "PRIORITY": priority}).encode()
+
+    page = page_of([finding("6", "D702")])
+    assert ": please look" not in page
+    assert "Notes of pam-spice doctor, which are no faults." in page and "D702 x; y" in page
+    told = facts([finding("6", "D702"), finding("4", "D112")])
+    assert [each.reason for each in told.faults] == ["D112 x; y"]
+
+
 def test_a_command_that_failed_does_not_look_done() -> None:
     page = page_of([ours("24 08:00", "revoke", user="anne", by="olga", reason="x",
                          error="OSError(28)")])
