@@ -8,6 +8,7 @@ from pam_spice.desired import horizon
 from pam_spice.firewall import Chain
 
 EXTEND, MEND = "extend", "mend"
+MISSING = "it was missing"
 
 _Spans = dict[tuple[str, int, int], list[Interval]]
 
@@ -27,7 +28,7 @@ def found(chains: Mapping[int, Chain | None], jumps: Collection[int], desired: M
         elif uid in chains and uid in desired and uid not in jumps:
             event = MEND, "nothing led to it"
         elif uid not in chains and event is not None and event[0] == MEND:
-            event = MEND, "it was missing"
+            event = MEND, MISSING
         if event is not None:
             events[uid] = event
     return events

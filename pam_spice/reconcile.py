@@ -82,6 +82,7 @@ class Reconciliation:
         self.records: dict[str, Record] = {}
         self.kept: set[int] = set()  # users who keep their chains, though nobody can say which
         self.chains: dict[int, Chain] = {}
+        self.is_waiting = False  # for the doctor, who has not looked yet
         self.changed: dict[int, tuple[str, str]] = {}  # the kernel's chains, see ``mending``
         self.plan = Plan()
 
@@ -346,6 +347,7 @@ class Reconciliation:
                 group.gr_gid, self.now)
         else:  # it may be the directory of groups that fails
             self.kept = open_uids - touched
+        self.is_waiting = is_doctors and bool(open_uids) and not self.chains
         if self.is_full:
             self._compare(explained)
         else:
@@ -488,6 +490,7 @@ class Reconciliation:
             remove_record(session)
         self._log_what_closes(known)
         if self.is_full:
+            self._remember_waiting()
             self._cut(self.endpoints, known)
             self._follow_settings()
             for path in (paths.COMPILED, paths.GUARD, paths.GUARD_SEEN, paths.REVOKED,
@@ -495,6 +498,16 @@ class Reconciliation:
                 remove_leftovers(path)
         if self.plan.write or self.plan.remove:
             wake_watcher()
+
+    def _remember_waiting(self) -> None:
+        """What opens once the doctor has put its pieces in place was not missing before."""
+        try:
+            if self.is_waiting:
+                os.close(os.open(paths.WAITING, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            else:
+                os.unlink(paths.WAITING)
+        except OSError:  # most often it is not there
+            pass
 
     def _load_guard(self, guard: str) -> None:
         from pam_spice.firewall import nft
@@ -593,10 +606,18 @@ class Reconciliation:
         for record in self.plan.write:
             if record.state == OPEN:
                 journal.session(record, known.get(record.session), self.now, "")
+        if not self.changed:
+            return
+        from pam_spice.mending import MISSING
+
+        has_waited = os.path.lexists(paths.WAITING)
         for uid, (event, reason) in sorted(self.changed.items()):
             own = [record for record in self.records.values()
                    if record.uid == uid and record.state == OPEN and uid in self.chains]
-            journal.reaches(event, own, self.now, reason, what="chain")
+            if own and reason == MISSING and self.plan.guard is None and has_waited:
+                journal.reaches("change", own, self.now, "what it had to wait for is in place")
+            else:
+                journal.reaches(event, own, self.now, reason, what="chain")
             if not own:
                 journal.log(journal.WARNING, f"mend: the chain of uid {uid} is taken away "
                             f"({reason})", event="mend", what="chain", uid=uid, reason=reason)

@@ -600,6 +600,34 @@ def test_what_the_doctor_is_about_to_mend_is_told_by_nobody_but_a_login(
     assert len(there.of(what)) == 2
 
 
+def test_what_waited_for_the_first_policy_s_pieces_was_not_missing() -> None:
+    there = Journal()
+    groups = Path("/etc/group").read_text()
+    Path("/etc/group").write_text("root:x:0:\n")
+    workstation = Workstation()
+    workstation.log_in("3", "anne")
+    workstation.policy()
+    workstation.reconcile()
+    assert workstation.chains() == {}
+    Path("/etc/group").write_text(groups)
+    workstation.reconcile()
+    assert list(workstation.chains()) == [ANNE]
+    assert there.of("mend") == []
+    changed, = there.of("change")
+    assert changed["reason"] == "what it had to wait for is in place"
+    assert changed["consoles"] == there.of("open")[0]["consoles"].replace(
+        there.of("open")[0]["consoles"].split(" ")[3], changed["consoles"].split(" ")[3])
+    # Nor is it hidden that somebody flushes everything before the doctor has looked.
+    ns.nft("flush ruleset\n")
+    workstation.reconcile()
+    assert [each["what"] for each in there.of("mend")] == ["chain", "guard"]
+    write_told([])
+    ns.nft("delete element inet pam_spice sessions { 1021 }\n"
+           "flush chain inet pam_spice user-1021\ndelete chain inet pam_spice user-1021\n")
+    workstation.reconcile()
+    assert there.of("mend")[-1]["reason"] == "it was missing"
+
+
 def test_a_command_that_fails_says_who_wanted_it(monkeypatch: pytest.MonkeyPatch) -> None:
     there = Journal()
     workstation = office()
