@@ -24,6 +24,7 @@ _CHANGES = ("edit", "policy", "grant", "end", "apply", "revoke", "lift", "setup"
             "uninstall")
 _REFUSALS = ("refuse", "wait", "shut", "deny")
 _GAPS = ("suppressed", "missed")
+_SELFTEST = 60  # seconds that one takes at most, most often
 NO_CONSOLE = "?"
 """Of a use of which no line tells the console."""
 MOST_KINDS = 30
@@ -85,6 +86,7 @@ def facts_of(events: Iterable[Event], sudo: SudoLog, since: int, until: int,
     refusals, cuts, faults, gaps, notes = (_Tallies() for _ in range(5))
     known: list[Event] = []
     heard: dict[str | None, int] = {}  # boots in their order
+    tested: dict[int, int] = {}  # accounts, and until when a selftest may be at work
     for event in events:
         at = told_at(event)
         if at > until:
@@ -92,6 +94,7 @@ def facts_of(events: Iterable[Event], sudo: SudoLog, since: int, until: int,
         heard[event.boot] = max(at, heard.get(event.boot, at))
         if event.source == "pam-spice":
             known.append(event)
+        event = _noted(event, at, tested)
         if at >= since:
             _sum(event, at, refusals, cuts, notes if _is_note(event) else faults, gaps)
     if boot is not None:
@@ -116,6 +119,19 @@ def facts_of(events: Iterable[Event], sudo: SudoLog, since: int, until: int,
                        and not (event.event == "policy"
                                 and event.details.get("before") == event.revision)),
                  faults.all(), gaps.all())
+
+
+def _noted(event: Event, at: int, tested: dict[int, int]) -> Event:
+    """With what a refusal may be about: a selftest connects for its user where he may not."""
+    if event.uid is None:
+        return event
+    if event.event == "selftest":
+        tested[event.uid] = at + _SELFTEST
+    elif event.event in ("open", "wait"):  # a login after it
+        tested.pop(event.uid, None)
+    elif event.source == "kernel" and at <= tested.get(event.uid, 0):
+        return replace(event, reason=f"{event.reason}; while pam-spice selftest tried")
+    return event
 
 
 def _is_note(event: Event) -> bool:

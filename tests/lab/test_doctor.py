@@ -347,6 +347,12 @@ def test_the_selftest_shows_what_a_login_opens_and_closes(box: Workstation, stag
          True), ("session", True)]
     assert "at seat0" in told["steps"][0]["seen"]
     assert nothing_is_left(stage)
+    events = [json.loads(line) for line in box.run(
+        ["journalctl", "-q", "-o", "json", "SYSLOG_IDENTIFIER=pam-spice", "_UID=0",
+         "PAM_SPICE_USER=myself", "-n", "4"]).stdout.splitlines()]
+    of_session = [each["PAM_SPICE_EVENT"] for each in events
+                  if each.get("PAM_SPICE_SESSION") == events[-1]["PAM_SPICE_SESSION"]]
+    assert of_session[:3] == ["open", "selftest", "close"], of_session
 
 
 def test_the_selftest_says_no_to_a_ca_file_that_is_not_the_servers(

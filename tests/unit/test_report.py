@@ -360,6 +360,20 @@ def test_a_selftest_s_login_is_neither_the_user_s_nor_a_time_in_which_he_could()
     assert len(facts([own[0], stray]).sessions) == 1, "another's, as its id tells"
 
 
+def test_what_the_kernel_refuses_while_a_selftest_tries_is_told_as_that() -> None:
+    tested = ours("20 10:00:01", "selftest", user="anne", uid="1022", session="8", by="olga")
+    lines = [kernel("20 09:59", "anne", "webdev", 1022), tested,
+             kernel("20 10:00:02", "anne", "webdev", 1022),
+             kernel("20 10:00:03", "ralph", "webdev", 1024),
+             session("20 10:00:10", "open", "anne", "9", "login"),
+             kernel("20 10:00:11", "anne", "webdev", 1022), tested,
+             kernel("20 10:05", "anne", "webdev", 1022)]
+    assert [(each.who, each.reason, each.count) for each in facts(lines).refusals] == [
+        ("anne", "not the viewer, gid 1022", 3),
+        ("anne", "not the viewer, gid 1022; while pam-spice selftest tried", 1),
+        ("ralph", "not the viewer, gid 1024", 1)]
+
+
 def test_refusals_of_any_number_are_one_row_with_their_number() -> None:
     packets = [kernel("24 08:00", "ralph", "webdev", 1024)] * 20_000
     with within(20):
