@@ -24,7 +24,7 @@ def found(chains: Mapping[int, Chain | None], jumps: Collection[int], desired: M
     for uid in set(chains) | set(jumps) | set(desired):
         event = _event(chains.get(uid, ()), desired.get(uid, ()), now)
         if uid not in desired and event is not None:
-            event = MEND, "no session that counts has it"
+            event = MEND, "no session that counts had it"
         elif uid in chains and uid in desired and uid not in jumps:
             event = MEND, "nothing led to it"
         elif uid not in chains and event is not None and event[0] == MEND:

@@ -619,7 +619,7 @@ class Reconciliation:
             else:
                 journal.reaches(event, own, self.now, reason, what="chain")
             if not own:
-                journal.log(journal.WARNING, f"mend: the chain of uid {uid} is taken away "
+                journal.log(journal.WARNING, f"mend: the chain of uid {uid} was taken away "
                             f"({reason})", event="mend", what="chain", uid=uid, reason=reason)
 
     def _log_what_closes(self, known: dict[str, Record]) -> None:

@@ -437,7 +437,7 @@ def test_a_cut_says_who_lost_which_console_and_why(cause: list[str], reason: str
     ("delete element inet pam_spice sessions { 1021 }", {("chain", "nothing led to it")}),
     ("add chain inet pam_spice user-1023", set()),
     ("add chain inet pam_spice user-1023\nadd rule inet pam_spice user-1023 accept",
-     {("chain", "no session that counts has it")})])
+     {("chain", "no session that counts had it")})])
 def test_what_somebody_did_to_our_table_is_one_record_each(
         damage: str, what: set[tuple[str, str]]) -> None:
     there = Journal()

@@ -74,7 +74,7 @@ def test_any_other_difference_is_a_mend(before: Chain) -> None:
 def test_what_is_not_ours_in_a_chain_is_a_mend() -> None:
     assert event(None, MORNINGS) == ("mend", "it held what is not ours")
     assert found({1021: None}, {1021}, {}, NOON) == {
-        1021: ("mend", "no session that counts has it")}
+        1021: ("mend", "no session that counts had it")}
 
 
 def test_a_chain_that_is_missing_or_that_nothing_leads_to_is_a_mend() -> None:
@@ -84,7 +84,7 @@ def test_a_chain_that_is_missing_or_that_nothing_leads_to_is_a_mend() -> None:
 
 def test_a_chain_that_nobody_should_have_is_a_mend_as_long_as_it_lets_anything_through() -> None:
     assert found({1021: ALWAYS}, {1021}, {}, NOON) == {
-        1021: ("mend", "no session that counts has it")}
+        1021: ("mend", "no session that counts had it")}
     assert found({1021: (rule(NOON - HOUR, NOON),)}, {1021}, {}, NOON) == {}, "its time was over"
     assert found({1021: ()}, set(), {}, NOON) == {}
 
@@ -92,4 +92,4 @@ def test_a_chain_that_nobody_should_have_is_a_mend_as_long_as_it_lets_anything_t
 def test_each_user_has_an_event_of_his_own() -> None:
     assert found({1021: ALWAYS, 1022: ALWAYS, 1023: ()}, {1021, 1022},
                  {1021: ALWAYS, 1023: ALWAYS}, NOON) == {
-        1022: ("mend", "no session that counts has it"), 1023: ("mend", "nothing led to it")}
+        1022: ("mend", "no session that counts had it"), 1023: ("mend", "nothing led to it")}
