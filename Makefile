@@ -5,8 +5,8 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/ready
 
-.PHONY: setup demo demo-desktop test test-lab test-apart test-fast oracle fuzz bench attacks \
-        firewalls faults soak lint deb rpm lab-shell clean
+.PHONY: setup demo demo-desktop test test-fast oracle fuzz bench attacks firewalls faults soak \
+        lint deb rpm lab-shell clean
 
 setup: $(READY)
 
@@ -26,24 +26,17 @@ demo: setup
 demo-desktop: setup
 	$(PYTHON) -m lab demo-desktop
 
-# All tests: real logins in the lab, of which there can be but one, and which mostly waits; beside
-# it, in the time that it leaves, all others.
-test: setup
-	@$(MAKE) --no-print-directory --jobs=2 --keep-going test-lab test-apart
-
-# The lab's workstation is built, if it isn't in the cache. The packages' own makes are told nothing
-# of this one.
+# All tests: linters and pure logic; real nftables in namespaces, each test in its own, two at a
+# time; meanwhile the lab's workstation is built, if it isn't in the cache; then real logins in the
+# lab, of which there can be but one.
 LAB := tests/lab tests/attacks/lab tests/bench
-PYTEST := env --unset=MAKEFLAGS --unset=MFLAGS $(PYTHON) -m pytest
-test-lab: setup
-	@$(PYTHON) -m lab build >/dev/null && $(PYTEST) $(LAB)
-
-# Linters and pure logic; real nftables in namespaces, each test in its own, two at a time. What
-# they tell comes in one piece.
-test-apart: setup
-	@mkdir -p build; \
-	nice $(PYTEST) -n 2 --dist load tests $(LAB:%=--ignore=%) >build/test-apart.log 2>&1; \
-	status=$$?; cat build/test-apart.log; exit $$status
+test: setup
+	@status=0; \
+	$(PYTHON) -m lab build >/dev/null & \
+	$(PYTHON) -m pytest -n 2 --dist load tests $(LAB:%=--ignore=%) || status=1; \
+	wait; \
+	$(PYTHON) -m pytest $(LAB) || status=1; \
+	exit $$status
 
 # What needs neither root nor the lab.
 test-fast:
