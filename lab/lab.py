@@ -167,6 +167,19 @@ class Lab:
         """Leave the shell at a virtual terminal, and wait for its next login prompt."""
         seat.logout(tty)
 
+    def renew_prompts(self) -> None:
+        """Have the first two terminals ask for a login, whatever became of the last one there."""
+        gettys = "getty@tty1 getty@tty2"
+        # systemd gives a getty up that ends too often, as it does when its login is killed. It is
+        # told to forget that while they are there: by a pattern it finds no stopped ones.
+        self.workstation.shell(f"systemctl reset-failed 'getty@*'; systemctl stop {gettys}")
+        for tty in (1, 2):
+            if seat.screen(tty):  # its question, too, which nobody would hear the answer to
+                seat.wipe(tty)
+        self.workstation.shell(f"systemctl start {gettys}")
+        for tty in (1, 2):
+            seat.wait_for(tty, r"login:$", 15)
+
     def run_at(self, command: str, tty: int = 1, timeout: float = 60) -> seat.Ran:
         """Type a command at a virtual terminal's shell prompt, and wait for its end."""
         return seat.run_at(tty, command, timeout)

@@ -193,11 +193,7 @@ class Stage:
         # logind's users are those whose service manager runs, or is stopped just now: a desktop
         # that came then would have no bus.
         wait_until("everybody is gone", self._nobody_is_known, 30)
-        # systemd gives a getty up that ends too often, as it does when its login is killed.
-        self.lab.workstation.shell("systemctl reset-failed 'getty@*'; "
-                                   "systemctl restart getty@tty1 getty@tty2")
-        for tty in (1, 2):
-            seat.wait_for(tty, r"login:$", 15)
+        self.lab.renew_prompts()
         self.start_everything()
         self.set_policy(policy())
         self.lab.workstation.run(["pam-spice", "reconcile"])

@@ -178,9 +178,12 @@ def test_strangers_sockets_on_a_guarded_port_cost_the_same_however_much_is_guard
     took = []
     for count in (1, 3000):
         endpoints = [(f"10.{at >> 8}.{at & 255}.1", 20001, 20010) for at in range(count)]
-        began = time.process_time()
-        assert sockets.guarded_connections(endpoints) == []
-        took.append(time.process_time() - began)
+        attempts = []
+        for _ in range(3):  # a processor that others use, too, is a slower one for a while
+            began = time.process_time()
+            assert sockets.guarded_connections(endpoints) == []
+            attempts.append(time.process_time() - began)
+        took.append(min(attempts))
     assert took[1] < 3 * took[0] + 0.02, took
 
 

@@ -96,6 +96,14 @@ def test_libc_may_ask_a_directory_of_users_over_ip_from_a_unit(
     box.run(["systemctl", "start", RECONCILE])
 
 
+@pytest.fixture(scope="module")
+def at_rest(stage: Stage) -> Iterator[Workstation]:
+    """Nobody else starts the unit, whose run `systemctl start` would take for its own."""
+    stage.stop_everything()
+    yield stage.lab.workstation
+    stage.start_everything()
+
+
 @pytest.mark.parametrize(("error", "program"), [
     ("EROFS", "open('/usr/bin/x', 'w')"),
     ("EROFS", "open('/etc/systemd/system/x.service', 'w')"),
@@ -112,8 +120,9 @@ def test_libc_may_ask_a_directory_of_users_over_ip_from_a_unit(
     ("EPERM", "call(b'ptrace', 0, 0, 0, 0)"),
     ("EPERM", "mmap.mmap(-1, 4096, prot=7)"),
     ("EAFNOSUPPORT", "socket.socket(socket.AF_PACKET, socket.SOCK_RAW)")])
-def test_a_program_in_the_unit_s_place_can_not(error: str, program: str, stage: Stage) -> None:
-    box = stage.lab.workstation
+def test_a_program_in_the_unit_s_place_can_not(
+        error: str, program: str, at_rest: Workstation) -> None:
+    box = at_rest
     box.write_file(ATTEMPT, f"""\
 import ctypes, errno, mmap, os, socket
 def call(name, *arguments):

@@ -36,7 +36,7 @@ def clock(moment: datetime) -> str:
     return moment.strftime("%H:%M:%S")
 
 
-def ends_in(stage: Stage, seconds: float = 1.2) -> float:
+def ends_in(stage: Stage, seconds: float = 2.5) -> float:
     """Have anne logged in, in a window that ends at the first full second from then on; its end."""
     zone, now = noon()
     end = math.ceil(time.time() + seconds)

@@ -40,7 +40,7 @@ SPARE_SCREEN = ":20"
 
 _OURS = {ip_address(address) for address in WORKSTATION_ADDRESSES}
 _DISPLAYS = {"myself": 10, "mybro": 11}
-_PATIENCE = 5.0
+_PATIENCE = 15.0
 _MOMENT = 1.5
 """Seconds within which a connection has to be gone from the server."""
 
@@ -146,11 +146,7 @@ class Stage:
             f"loginctl kill-session $id -s KILL;; esac; done; pkill -KILL -u {users}; true")
         wait_until("everybody is gone", lambda: not [
             each for each in self.lab.sessions() if each.class_ == "user"], 20)
-        # systemd gives a getty up that ends too often, as it does when its login is killed.
-        self.box.shell("systemctl reset-failed 'getty@*'; systemctl restart "
-                       "getty@tty1 getty@tty2")
-        for tty in (1, 2):
-            seat.wait_for(tty, r"login:$", 15)
+        self.lab.renew_prompts()
         self._at.clear()
         self._is_known = True
 

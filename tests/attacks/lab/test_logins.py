@@ -144,3 +144,5 @@ def test_a_second_name_of_a_uid_is_the_same_user(stage: Stage) -> Seen:
 def _linger(stage: Stage) -> None:
     stage.box.run(["loginctl", "enable-linger", "myself"])
     stage.afterwards("loginctl disable-linger myself; systemctl stop user@1021.service")
+    # One that a login has just left behind may still be about to end.
+    stage.box.run(["systemctl", "start", "user@1021.service"])
