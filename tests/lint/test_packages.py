@@ -133,7 +133,7 @@ def needs(directory: Path, kind: str, uid: int, **programs: str) -> tuple[int, s
 
 @pytest.mark.parametrize("target", ["deb", "rpm"])
 def test_for_a_package_make_prepares_no_lab(target: str) -> None:
-    said = run("make", "--dry-run", "--always-make", target)
+    said = run("make", "--no-print-directory", "--dry-run", "--always-make", target)
     assert said.splitlines() == [f"packaging/needs {target}",
                                  f"packaging/build-{target} build/{target}"]
 

@@ -244,7 +244,9 @@ class Model:
               leaver: Login | None = None, amend: Amend | None = None,
               amends_new: bool = True) -> None:
         """What is, becomes what should be. Where not ``is_whole``, no login but ``comer`` is new;
-        only a run that ``admits`` takes an edit in and lets anybody new in."""
+        only a run that ``admits`` takes an edit in and lets anybody new in. Before there ever was a
+        policy that can be used nobody is new: the first one is to count for who is here."""
+        is_first = self.guarded is None
         if admits:
             self._take_in()
         for session in self.sessions:
@@ -262,7 +264,8 @@ class Model:
             self._restore(leaver)
             if leaver is not None:
                 self._note_that_it_has_left(leaver)
-            if admits and self.now >= FIRST_SANE_YEAR and self.revocations is not None:
+            if (admits and self.now >= FIRST_SANE_YEAR and self.revocations is not None
+                    and not (is_first and self.on_disk.flaw.is_fatal)):
                 self._admit(None if is_whole else comer)
             self._share()
         if amend is not None and amends_new:
