@@ -307,7 +307,9 @@ def cut(connections: "Connections", had: "Iterable[Record]", has: "Iterable[Reco
     if connections.is_orphan:
         reason = "its program has ended"
     elif not own:
-        reason = "he has logged out" if uid == leaver else "no session of his counts"
+        reason = ("he has logged out" if uid == leaver
+                  else "his login is over" if all_ and not any(record.uid == uid for record in has)
+                  else "no session of his counts")
     elif all(record.revoked > now for record in own):
         reason = "revoked"
     else:

@@ -127,8 +127,9 @@ class Reconciliation:
                            else current_policy(self.now))
             self.endpoints = self.policy.endpoints
         except Exception as error:  # whatever is wrong with it, logouts must be seen to
-            if isinstance(error, Unusable) and not is_in_force():
-                return  # there never was one, and the watcher was the first to look
+            if isinstance(error, Unusable) and (not is_in_force() or (
+                    self.phase == "close" and not self.had_guard)):
+                return  # there never was one here, and the watcher was the first to look
             reason = error if isinstance(error, (Unusable, OSError)) else repr(error)
             journal.log(journal.ERROR, f"no compiled policy, nothing new opens: {reason}",
                         event="no-policy")

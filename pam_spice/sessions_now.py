@@ -208,4 +208,5 @@ def _change(before: Record | None, after: Record, now: int) -> str:
                 for record in (before, after))
     words = [f"{verb} {', '.join(sorted(consoles))}" for verb, consoles in
              (("has", has & had), ("gains", has - had), ("loses", had - has)) if consoles]
-    return f"session {after.session} of {after.user}: {'; '.join(words) or 'has no console'}"
+    none = "its consoles are revoked" if after.revoked > now else "has no console"
+    return f"session {after.session} of {after.user}: {'; '.join(words) or none}"

@@ -84,7 +84,7 @@ def render(document: Document, refused: Sequence[str] | None, zone: str) -> list
     if not document["viewer"]["confined"]:
         lines.append((f"viewer: NOT CONFINED: {landlock.NO_LANDLOCK}", Tone.BAD))
     lines += _revoked(document["revoked"], zone)
-    lines += _sessions(document, zone) + _others(document["others"], zone)
+    lines += _sessions(document, zone) + _others(document, zone)
     lines += _connections(document["connections"], zone)
     lines += _refused(refused)
     return [(printable(text), tone) for text, tone in lines]
@@ -164,10 +164,12 @@ def _sessions(document: Document, zone: str) -> list[Line]:
     return lines
 
 
-def _others(others: list[Document] | None, zone: str) -> list[Line]:
+def _others(document: Document, zone: str) -> list[Line]:
+    others = document["others"]
     if others is None:
         return [("other logins: unknown, logind does not answer", Tone.BAD)]
-    return [*([("logins that don't count:", Tone.PLAIN)] if others else []),
+    heading = "logins:" if _is_before_a_policy(document) else "logins that don't count:"
+    return [*([(heading, Tone.PLAIN)] if others else []),
             *((f"  {each['session']} {each['user']} ({each['uid']}): "
                f"{each['service'] or 'an unknown service'}"
                + (", from elsewhere" if each["remote"] else "") + _where(each, zone), Tone.PLAIN)

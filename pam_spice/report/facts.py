@@ -115,9 +115,9 @@ def facts_of(events: Iterable[Event], sudo: SudoLog, since: int, until: int,
                  tuple(event for event in done if _is_placing(event)), notes.all(),
                  tuple(event for event in done if event.event in _CHANGES
                        and not _is_placing(event)
-                       # The same text was compiled anew.
-                       and not (event.event == "policy"
-                                and event.details.get("before") == event.revision)),
+                       # The same text was compiled anew, or there is none yet.
+                       and not (event.event == "policy" and event.details.get(
+                           "before", "none") == event.revision)),
                  faults.all(), gaps.all())
 
 

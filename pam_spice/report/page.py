@@ -104,7 +104,7 @@ class _Page:
         if span not in row.end_unknown:
             return self.clock.span(span)
         if span.end == self.facts.until:
-            return f"{self.clock.time(span.start)}, and no end is told"
+            return f"{self.clock.time(span.start)}, and goes on, as far as is told"
         return (f"{self.clock.time(span.start)}, no end is told; "
                 f"over by {self.clock.time(span.end)}")
 

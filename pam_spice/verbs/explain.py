@@ -22,6 +22,7 @@ from pam_spice.verbs import (
     parse_instant,
     print_json,
 )
+from session.records import OPEN, read_records
 
 
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -88,6 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
     at = parse_instant(arguments.at, zone) if arguments.at else int(time.time())
     groups = groups_of(arguments.user, arguments.groups)
     _note_who_is_unknown(arguments)
+    _note_revoked_logins(arguments)
     verdict = explain(policy, arguments.user, groups, console, at, arguments.workstation)
     revoked = _revocation_of(arguments.user) if arguments.policy is None else None
     if revoked is not None and at < revoked.until:
@@ -123,6 +125,16 @@ def _note_who_is_unknown(arguments: argparse.Namespace) -> None:
         pwd.getpwnam(arguments.user)
     except KeyError:
         print(f"note: there is no user {arguments.user!r} here", file=sys.stderr)
+
+
+def _note_revoked_logins(arguments: argparse.Namespace) -> None:
+    """What was taken back for as long as a login lasts stands in its record alone."""
+    now = time.time()
+    if arguments.policy is None and any(
+            record.user == arguments.user and record.state == OPEN and record.revoked > now
+            for record in read_records().values()):
+        print(f"note: in his login now the consoles of {arguments.user} are revoked, see pam-spice "
+              f"status; this is what the policy gives", file=sys.stderr)
 
 
 def _entry(entry: Entry) -> dict[str, object]:

@@ -67,7 +67,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print("\n]" if count else "[]")
     elif not count:
-        print("the journal has nothing about that", file=sys.stderr)
+        about = " and ".join(filter(None, (arguments.user, arguments.console))) or "this machine"
+        print(f"the journal has nothing about {printable(about)}"
+              + (f" since {told(since, zone)}" if since is not None else ""), file=sys.stderr)
     return YES
 
 

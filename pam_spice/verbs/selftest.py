@@ -22,7 +22,7 @@ from pam_spice.verbs import (
 if TYPE_CHECKING:
     from session.logind import LogindSession
 
-_LEAVING = 5.0  # seconds that logind may take to forget a login that is over
+_LEAVING = 15.0  # seconds that what is left of a login that is over may take to end
 
 def add_parser(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the verb."""
@@ -138,6 +138,9 @@ def _look_who_is_here(user: str, uid: int, one_user: bool) -> list[int]:
     for session in sessions:
         # What opens for the test is open for the uid.
         if _is_login_of(uid, session):
+            if session.state == "closing":
+                raise UsageError(f"a login of {user}'s is over, but programs of it run on: try "
+                                 f"again, or end them: loginctl terminate-session {session.id}")
             raise UsageError(f"{user} has another login here ({session.service or session.id}), to "
                              f"which the test would open his consoles: let him log out first")
     return [vt for session in sessions if (vt := _vt_of(session.id))]

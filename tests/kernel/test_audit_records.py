@@ -376,7 +376,20 @@ def test_a_cut_after_a_logout_that_nobody_saw_says_what_is_known() -> None:
     workstation.log_out("3", hint=False)
     workstation.reconcile()
     cut, = there.of("cut")
-    assert cut["reason"] == "no session of his counts"
+    assert cut["reason"] == "his login is over"
+
+
+def test_a_watcher_that_is_first_to_look_tells_of_no_policy_that_nobody_has_compiled() -> None:
+    # setup starts it before it reconciles.
+    there = Journal()
+    workstation = Workstation()
+    workstation.policy()
+    Reconciliation(phase="close").run()
+    assert there.of("no-policy") == []
+    workstation.reconcile()
+    Path(paths.COMPILED).unlink()
+    Reconciliation(phase="close").run()
+    assert len(there.of("no-policy")) == 1
 
 
 def test_a_login_of_root_or_of_a_system_account_is_no_refusal() -> None:

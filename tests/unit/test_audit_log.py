@@ -433,7 +433,7 @@ def test_console_picks_what_names_it(
 def test_where_nothing_is_found_the_output_is_empty_and_the_status_0(
         as_root: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["log", "--user", "ann"]) == 0
-    assert capsys.readouterr() == ("", "the journal has nothing about that\n")
+    assert capsys.readouterr() == ("", "the journal has nothing about ann\n")
 
 
 def test_since_is_passed_on_as_an_instant(as_root: None, monkeypatch: pytest.MonkeyPatch,

@@ -71,6 +71,7 @@ BROKEN = document(
     viewer={"confined": False, "fault": "its mode is 0755, not 0750"}, watcher="failed",
     others=None, revoked=None)
 FRESH = document(guard={"loaded": False, "endpoints": []}, watcher=None,
+                 others=[session("5", "ralph", 1022, remote=False)],
                  viewer={"confined": True, "fault": "its mode is 0755, not 0750"},
                  policy={"revision": "none", "outcome": "missing", "current": True})
 

@@ -12,6 +12,7 @@ from conf.sources import read_any
 from pam_spice import installing
 from pam_spice.cli import main
 from pam_spice.firewall import Chain
+from pam_spice.verbs import explain as explain_verb
 from pam_spice.verbs import iso
 from pam_spice.verbs.status import session_status
 from tests.unit.support import NOON, grant, record, zoned
@@ -211,6 +212,21 @@ def test_explain_says_where_there_is_no_such_user_here(
         assert capsys.readouterr().err == ""
     assert main(["explain", "root", "webdev"]) == 1
     assert capsys.readouterr().err == ""
+
+
+def test_explain_says_where_a_login_has_its_consoles_revoked(
+        policy: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("pam_spice.verbs.read_contents", lambda _path: read_any(policy))
+    monkeypatch.setattr(explain_verb, "_note_who_is_unknown", lambda _arguments: None)
+    revoked = record("3", 1021).revoked_until(FOREVER)
+    monkeypatch.setattr(explain_verb, "read_records", lambda: {"3": revoked})
+    main(["explain", revoked.user, "webdev"])
+    assert capsys.readouterr().err == (
+        f"note: in his login now the consoles of {revoked.user} are revoked, see pam-spice status; "
+        f"this is what the policy gives\n")
+    for others in (["nobodyx"], [revoked.user, "--policy", policy]):
+        main(["explain", others[0], "webdev", *others[1:]])
+        assert capsys.readouterr().err == ""
 
 
 def test_the_command_alone_tells_its_verbs_and_is_no_use(
