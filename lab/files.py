@@ -56,6 +56,10 @@ _MANAGER = "[Manager]\nDefaultTimeoutStopSec=5s\n"
 # A user's service manager ends with his last session, and not ten seconds later.
 _LOGIND = "[Login]\nUserStopDelaySec=0\n"
 
+# So people who come and go as quickly as tests have them start it, or a prompt, more often than the
+# five times in ten seconds at which systemd gives a service up.
+_OFTEN = "[Unit]\nStartLimitIntervalSec=0\n"
+
 # Programs that are to be in a graphical session have to be started by something that is. It ends
 # with the session's screen, or the session would stay in logind's state `closing`.
 _RUN = """\
@@ -140,6 +144,9 @@ FILES = {
     "etc/hosts": _HOSTS,
     "etc/systemd/logind.conf.d/lab.conf": _LOGIND,
     "etc/systemd/system.conf.d/lab.conf": _MANAGER,
+    "etc/systemd/system/getty@.service.d/lab.conf": _OFTEN,
+    "etc/systemd/system/user-runtime-dir@.service.d/lab.conf": _OFTEN,
+    "etc/systemd/system/user@.service.d/lab.conf": _OFTEN,
     "etc/systemd/user.conf.d/lab.conf": _MANAGER,
     "etc/systemd/network/eth0.network": _NETWORK,
     "etc/profile.d/lab.sh": _PROFILE,

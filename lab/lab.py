@@ -169,14 +169,12 @@ class Lab:
 
     def renew_prompts(self) -> None:
         """Have the first two terminals ask for a login, whatever became of the last one there."""
-        gettys = "getty@tty1 getty@tty2"
-        # systemd gives a getty up that ends too often, as it does when its login is killed. It is
-        # told to forget that while they are there: by a pattern it finds no stopped ones.
-        self.workstation.shell(f"systemctl reset-failed 'getty@*'; systemctl stop {gettys}")
+        gettys = "getty@tty1", "getty@tty2"
+        self.workstation.run(["systemctl", "stop", *gettys])
         for tty in (1, 2):
             if seat.screen(tty):  # its question, too, which nobody would hear the answer to
                 seat.wipe(tty)
-        self.workstation.shell(f"systemctl start {gettys}")
+        self.workstation.run(["systemctl", "start", *gettys])
         for tty in (1, 2):
             seat.wait_for(tty, r"login:$", 15)
 
