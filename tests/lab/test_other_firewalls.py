@@ -106,6 +106,7 @@ def beside(box: Workstation, prober: Prober, deed: Deed, before: list[str],
            without_us: str) -> Row:
     """What the deed does where pam-spice is."""
     prober.report()
+    time.sleep(0.7)  # the watcher rests after work; each deed is to meet one that has rested
     box.shell(deed.script)
     done = time.monotonic()
     while ours(box) != before and time.monotonic() - done < _WITHIN:
