@@ -635,7 +635,7 @@ class Reconciliation:
             gone = known.get(name)
             if gone is not None:
                 journal.over(gone, "logind says so" if name in self.ending
-                             else "its process is gone")
+                             else "its login is over")
             elif name in self.names and is_session_id(name):
                 reason = "its record was damaged"
                 journal.log(journal.WARNING, f"close: session {name} is over ({reason})",

@@ -364,7 +364,7 @@ def test_a_session_s_end_says_how_it_ended() -> None:
     workstation.set_state("5", "closing")
     workstation.reconcile()
     assert [(each["session"], each["reason"]) for each in there.of("close")] == [
-        ("3", "logout"), ("4", "its process is gone"), ("5", "logind says so")]
+        ("3", "logout"), ("4", "its login is over"), ("5", "logind says so")]
 
 
 def test_a_cut_after_a_logout_that_nobody_saw_says_what_is_known() -> None:

@@ -276,7 +276,7 @@ def test_a_session_s_id_that_comes_again_is_another_login() -> None:
 def test_where_the_close_was_dropped_the_watcher_s_gone_ends_the_session() -> None:
     found = facts([
         logged_in("24 08:00", "anne", "webdev"),
-        session("24 10:00", "gone", "anne", "3", "its process is gone")])
+        session("24 10:00", "gone", "anne", "3", "its login is over")])
     assert open_spans(found, "anne", "webdev") == [(at("24 08:00"), at("24 10:00"))]
 
 
